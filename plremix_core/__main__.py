@@ -1,0 +1,124 @@
+"""The command ``plremix``."""
+
+import logging
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+import yaml
+
+from . import batch, data, report, study
+from .config import METHODS, PROFILES, preset
+from .trainer import Trainer
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="plremix")
+def main() -> None:
+    """PLReMix: train image classifiers on wrongly labelled data; run the lessons.
+
+    \b
+    plremix lessons                                  all notebooks, quick profile
+    plremix lessons --only 03 --control repel_all    break a mechanism: its claims must fail
+    plremix train --rate 0.5 --out runs/mine         bundled data, two CPU cores
+    plremix train --dataset cifar10 --noise sym --rate 0.8 --profile full --out runs/c10
+    plremix train --resume runs/c10                  go on after an interruption
+    """
+
+
+def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, object]:
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
+@main.command()
+@click.option("--only", multiple=True, help="Notebook numbers, e.g. 03; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lessons"), show_default=True)
+@click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
+@click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
+@click.option("--control", default="", help="Name of a mechanism to break; see lab.CONTROLS.")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Notebook parameter; repeatable.")
+@click.option("--render", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
+@click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
+def lessons(only, out, jobs, timeout, control, parameters, render, open_) -> None:
+    """Run notebooks headless and write OUT/index.html and OUT/result.json.
+
+    \b
+    plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
+    """
+    paths = [p for p in sorted(batch.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
+    values = _values(parameters) | ({"control": control} if control else {})
+    results = batch.run_lessons(paths, out, values, timeout, jobs)
+    click.echo(report.summary(results))
+    click.echo(f"index: {out / 'index.html'}")
+    if render:
+        batch.render(results, out)
+    if open_:
+        webbrowser.open((out / "index.html").resolve().as_uri())
+    sys.exit(any(result.status != "ok" for result in results))
+
+
+@main.command()
+@click.option("--dataset", default="fashion_mnist", show_default=True)
+@click.option("--noise", default="sym", show_default=True, help="sym | asym | none")
+@click.option("--rate", type=float, default=0.5, show_default=True, help="Nominal rate, a fraction.")
+@click.option("--method", type=click.Choice(list(METHODS)), default="plremix", show_default=True)
+@click.option("--profile", type=click.Choice(PROFILES), default="quick", show_default=True)
+@click.option(
+    "--set", "settings", nargs=2, multiple=True, metavar="NAME VALUE", help="Any field of Config; repeatable."
+)
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of cifar10.npz and the like.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for checkpoints, history.csv and log.txt.")
+@click.option("--resume", type=click.Path(path_type=Path, exists=True), help="Folder of a run to go on with.")
+def train(dataset, noise, rate, method, profile, settings, folder, out, resume) -> None:
+    """Train one method on one data set.
+
+    \b
+    plremix train --method ce --set epochs 10
+    plremix train --dataset cifar10 --rate 0.5 --profile full --set seed 1 --out runs/c10
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if resume:
+        trainer = Trainer.resume(resume, data_folder=folder)
+    else:
+        config = preset(dataset, noise, rate, method=method, profile=profile, **_values(settings))
+        trainer = Trainer(config, data.prepare(config, folder), out)
+    history = trainer.fit()
+    click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
+
+
+@main.command("study")
+@click.argument("plan", type=click.Path(path_type=Path, exists=True))
+@click.option("--jobs", type=int, default=2, show_default=True, help="Runs at once, one thread each.")
+def study_command(plan, jobs) -> None:
+    """Run every cell of PLAN (a small YAML file) and record it in data/results/.
+
+    \b
+    plremix study data/studies/lesson.yaml
+    """
+    sys.exit(study.run(plan, jobs))
+
+
+@main.command()
+@click.argument("arguments", nargs=-1)
+def lab(arguments) -> None:
+    """Start JupyterLab on localhost at notebooks/, with a token."""
+    options = [
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={batch.ROOT}",
+        "--LabApp.default_url=/lab/tree/notebooks",
+    ]
+    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", *options, *arguments]))
+
+
+def run() -> None:
+    """Run the command; what the user got wrong is one line, not a traceback."""
+    try:
+        main()
+    except (ValueError, FloatingPointError) as error:
+        sys.exit(f"plremix: {error}")
+
+
+if __name__ == "__main__":
+    run()

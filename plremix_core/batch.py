@@ -1,0 +1,278 @@
+"""Outside the notebooks: run them by papermill in processes of their own and judge what came out.
+
+papermill alone lets through unknown and wrongly typed parameters, `sys.exit(0)`, empty notebooks and skipped cells
+with exit status 0; everything here exists to notice that.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+from tqdm.auto import tqdm
+
+from .checkpoint import write_atomic
+from .checks import require
+from .lab import CLAIM_MIME, FINISH_MIME, ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
+TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one notebook came to: `status` is "ok" or "failed" with the `reason`; claims as held of declared."""
+
+    notebook: str
+    title: str
+    status: str
+    reason: str
+    seconds: float
+    held: int
+    declared: int
+    claims: list[dict]
+
+
+def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, object]]:
+    """Read the parameters cell: name to (type, default).
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one such cell or it holds anything but typed literals (a derived value would keep
+        its default when papermill injects another).
+    """
+    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    require(len(cells) == 1, "parameters cell", "tagged once", len(cells), "Tag one cell 'parameters'.")
+    found = {}
+    for statement in ast.parse(cells[0].source).body:
+        literal = isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.Constant)
+        typed = literal and isinstance(statement.annotation, ast.Name) and statement.annotation.id in TYPES
+        require(typed, "parameter", "a typed literal", ast.unparse(statement), "Example: seed: int = 0")
+        found[statement.target.id] = (TYPES[statement.annotation.id], statement.value.value)
+    return found
+
+
+def inspect(path: Path, parameters: dict[str, object]) -> list[str]:
+    """Refuse what papermill would let through, before anything starts.
+
+    Parameters
+    ----------
+    path : Path
+        Notebook.
+    parameters : dict
+        Values to inject.
+
+    Returns
+    -------
+    list of str
+        The claims the notebook declares in its Markdown tables.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is unknown or of another type, a cell would be skipped, or no claim is declared.
+
+    Source
+    ------
+    ours
+
+    Differs
+    -------
+    papermill 2.7 only warns.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    known = parameters_of(notebook)
+    for name, value in parameters.items():
+        require(name in known, "parameter", f"one of {', '.join(known)}", name, f"{path.name} has no other.")
+        kind = known[name][0]
+        right = type(value) is kind or (kind is float and type(value) is int)
+        require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
+    for cell in notebook.cells:
+        tags = FORBIDDEN_TAGS & set(cell.metadata.get("tags", []))
+        require(not tags, "cell tags", f"none of {', '.join(sorted(FORBIDDEN_TAGS))}", sorted(tags), "Remove the tag.")
+    declared = [name for c in notebook.cells if c.cell_type == "markdown" for name in DECLARED.findall(c.source)]
+    require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
+    require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
+    return declared
+
+
+def records(notebook: nbformat.NotebookNode, mime: str) -> list[dict]:
+    """All output records of one MIME type."""
+    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
+    return [out["data"][mime] for out in outputs if mime in out.get("data", {})]
+
+
+def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "") -> str:
+    """Say why an executed notebook is not acceptable, or "" if it is."""
+    for cell in notebook.cells:
+        for out in cell.get("outputs", []):
+            if out.output_type == "error":
+                return f"{out.ename}: {out.evalue}"
+    pending = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
+    if pending:
+        return f"{len(pending)} cells were never run (early exit or dead kernel)"
+    if not records(notebook, FINISH_MIME):
+        return "lab.finish() was not reached"
+    claims = records(notebook, CLAIM_MIME)
+    missing = sorted(set(declared) - {claim["name"] for claim in claims})
+    if missing:
+        return f"declared but never checked: {', '.join(missing)}"
+    extra = sorted({claim["name"] for claim in claims} - set(declared))
+    if extra:
+        return f"checked but not declared: {', '.join(extra)}"
+    wrong = [c["name"] for c in claims if not c["holds"] and not control]
+    return f"claims that fail: {', '.join(wrong)}" if wrong else ""
+
+
+def run_notebook(path: Path, folder: Path, parameters: dict[str, object], timeout: float, threads: int) -> Result:
+    """Execute one notebook by papermill in a process group of its own and judge the outcome.
+
+    Parameters
+    ----------
+    path : Path
+        Notebook.
+    folder : Path
+        The executed notebook and ``<name>.log`` go here.
+    parameters : dict
+        Values to inject.
+    timeout : float
+        Seconds after which the process group is killed.
+    threads : int
+        Threads for numerical libraries.
+
+    Returns
+    -------
+    Result
+        Never raises for what the notebook does; only for refused parameters (`inspect`).
+    """
+    declared = inspect(path, parameters)
+    executed, log = folder / path.name, folder / f"{path.stem}.log"
+    executed.unlink(missing_ok=True)
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
+    command = [sys.executable, "-m", "papermill", str(path), str(executed), "--cwd", str(path.parent)]
+    command += ["-k", "python3", "--no-progress-bar", "--log-output", "-y", yaml.safe_dump(parameters or {})]
+    start, reason = time.perf_counter(), ""
+    with open(log, "w") as stream:
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=stream, env={**os.environ, **counts}, start_new_session=True
+        )
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            status, reason = None, f"took longer than {timeout:.0f} s"
+        finally:  # also on Ctrl-C: no kernel is left behind
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    if not executed.exists():
+        reason = reason or f"papermill ended with status {status} before the first cell; see {log}"
+    notebook = nbformat.read(executed if executed.exists() else path, as_version=4)
+    reason = reason or judge(notebook, declared, str(parameters.get("control", "")))
+    if not reason and status != 0:
+        reason = f"papermill ended with status {status}; see {log}"
+    claims = records(notebook, CLAIM_MIME)
+    held = sum(claim["holds"] for claim in claims)
+    title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+    state, seconds = ("failed" if reason else "ok"), time.perf_counter() - start
+    return Result(path.stem, title, state, reason, round(seconds, 1), held, len(declared), claims)
+
+
+def run_lessons(
+    paths: list[Path], folder: Path, parameters: dict[str, object], timeout: float = 900, jobs: int = 0
+) -> list[Result]:
+    """Run notebooks side by side, one a core, and write the summary.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Notebooks; each takes those of `parameters` it has.
+    folder : Path
+        For executed notebooks, their HTML, ``index.html`` and, last, ``result.json``.
+    parameters : dict
+        Values to inject into every notebook.
+    timeout : float
+        Seconds a notebook.
+    jobs : int
+        Notebooks at once; 0 = one a core.
+
+    Returns
+    -------
+    list of Result
+        In the order of `paths`.
+
+    Raises
+    ------
+    ValueError
+        If a notebook refuses a parameter; nothing has been started then.
+    """
+    from .report import write_index, write_page
+
+    require(len(paths) > 0, "notebooks", "at least one", 0, "Check the names.")
+    for path in paths:
+        inspect(path, parameters)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = min(jobs or cores, len(paths))
+    results: dict[Path, Result] = {}
+    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
+        threads = max(1, cores // jobs)
+        futures = {pool.submit(run_notebook, p, folder, parameters, timeout, threads): p for p in paths}
+        for future in as_completed(futures):
+            result = results[futures[future]] = future.result()
+            if (folder / f"{result.notebook}.ipynb").exists():
+                write_page(folder / f"{result.notebook}.ipynb")
+            bar.update()
+            tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+    ordered = [results[path] for path in paths]
+    write_index(ordered, folder)
+    write_atomic(folder / "result.json", json.dumps([asdict(result) for result in ordered], indent=1).encode())
+    return ordered
+
+
+def render(results: list[Result], folder: Path) -> None:
+    """Write executed notebooks back into notebooks/ as the committed outputs, if every one of them is ok.
+
+    Raises
+    ------
+    ValueError
+        If a notebook failed; nothing is written then.
+    """
+    failed = [result.notebook for result in results if result.status != "ok"]
+    require(not failed, "notebooks", "all ok before rendering", failed, "Mend them first.")
+    for result in results:
+        source = nbformat.read(NOTEBOOKS / f"{result.notebook}.ipynb", as_version=4)
+        executed = nbformat.read(folder / f"{result.notebook}.ipynb", as_version=4)
+        fresh = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        for number, (cell, new) in enumerate(zip(source.cells, fresh, strict=True)):
+            cell["id"] = f"cell-{number:02d}"
+            if cell.cell_type == "code":
+                stdout = [out for out in new.outputs if out.get("name") != "stderr"]
+                cell.outputs, cell.execution_count = stdout, new.execution_count
+                cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
+        source.metadata["plremix"] = {"rendered_from": source_hash(source)}
+        write_atomic(NOTEBOOKS / f"{result.notebook}.ipynb", (nbformat.writes(source) + "\n").encode())
+
+
+def source_hash(notebook: nbformat.NotebookNode) -> str:
+    """Hash of what outputs depend on: the notebook's code cells, the core's files and the recorded results."""
+    digest = hashlib.sha256()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            digest.update(cell.source.encode())
+    for path in sorted([*(ROOT / "plremix_core").glob("*.py"), *(ROOT / "data" / "results").glob("*.csv")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,206 @@
+"""Inside a notebook: start, show, say, claim, exercise, explore, finish.
+
+A notebook calls `start` once and then the methods of the `Lesson` it gets. The runner (`batch.py`) reads the records
+that `claim` and `finish` leave in the outputs.
+"""
+
+import itertools
+import operator
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from . import gmm, losses, noise
+from .checks import require
+
+CLAIM_MIME = "application/vnd.plremix.claim+json"
+FINISH_MIME = "application/vnd.plremix.finish+json"
+PROFILES = ("quick", "full")
+RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class ClaimError(AssertionError):
+    """A claim does not hold, or holds although its mechanism was broken."""
+
+
+def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
+    real = _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=seed)
+    p_clean = np.random.default_rng(seed).random(len(real.p_clean))
+    return gmm.Division(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
+
+
+_SPLIT = gmm.split_clean
+CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
+    "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
+    "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
+    "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
+    "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
+}
+
+
+@dataclass
+class Lesson:
+    """One running notebook: its settings, the claims checked so far and the time it started."""
+
+    notebook: str
+    profile: str
+    seed: int
+    control: str
+    interactive: bool
+    started: float = field(default_factory=time.perf_counter)
+    records: list[dict] = field(default_factory=list)
+
+    def show(self, name: str, figure: Figure, caption: str) -> None:
+        """Display a figure with its number and a caption that is also its alternative text."""
+        display(figure, metadata={"image/png": {"alt": caption}})
+        display(Markdown(f"*{name}. {caption}*"))
+
+    def say(self, text: str) -> None:
+        """Display a sentence whose numbers come from code."""
+        display(Markdown(text))
+
+    def claim(self, name: str, sentence: str, value: float | Sequence[float], rule: str, breaks: Sequence[str]) -> None:
+        """Check a claim in sight of the reader.
+
+        Parameters
+        ----------
+        name : str
+            As in the notebook's table of claims, for example C3.1.
+        sentence : str
+            What is claimed.
+        value : float or sequence of float
+            What was measured; every entry (one a seed, say) must satisfy the rule.
+        rule : str
+            Comparison and bound, for example "> 0.05".
+        breaks : sequence of str
+            Controls under which the claim must fail, at least one of `CONTROLS`.
+
+        Raises
+        ------
+        ClaimError
+            If the claim does not hold; under one of its controls, if it holds.
+        """
+        sign, bound = rule.split()
+        require(sign in RULES, "rule", f"one of {', '.join(RULES)} and a bound", rule, 'Example: "> 0.05".')
+        for control in breaks:
+            require(
+                control in CONTROLS, "breaks", f"controls out of {', '.join(CONTROLS)}", control, "Check the spelling."
+            )
+        require(len(breaks) > 0, "breaks", "at least one control", breaks, "A claim that cannot fail claims nothing.")
+        require(name not in [r["name"] for r in self.records], "claim", "checked once", name, "Use another number.")
+        values = np.atleast_1d(np.asarray(value, dtype=float))
+        holds = bool(len(values) and all(RULES[sign](v, float(bound)) for v in values))
+        shown = ", ".join(f"{v:.4g}" for v in values)
+        expected = self.control not in breaks
+        state = "holds" if holds else "FAILS"
+        note = "" if expected else f" (control {self.control}: it must fail)"
+        record = dict(name=name, sentence=sentence, values=values.tolist(), rule=rule, holds=holds, breaks=list(breaks))
+        self.records.append(record)
+        text = f"{name} {state}: {sentence} [{shown} {rule}]{note}"
+        display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} {state}** · {sentence} · "
+                 f"measured {shown}, rule `{rule}`{note}"}, raw=True)  # fmt: skip
+        if holds != expected and not (self.control and expected):
+            raise ClaimError(text)
+
+    def exercise(self, name: str, answer: object, check: Callable[[object], bool | str]) -> None:
+        """Judge an answer: None is "not yet"; `check` returns True, or False or a hint."""
+        if answer is None:
+            print(f"{name}: not yet. Write your answer in place of None and run the cell again.")
+            return
+        verdict = check(answer)
+        print(f"{name}: right." if verdict is True else f"{name}: not right. {verdict or 'Try again.'}")
+
+    def explore(self, draw: Callable[..., Figure], **values: Sequence[float]) -> None:
+        """Draw fixed panels for every combination of `values`, then, if interactive, sliders over the same."""
+        for combination in itertools.product(*values.values()):
+            display(draw(**dict(zip(values, combination))))
+        if self.interactive:
+            from ipywidgets import SelectionSlider, interact
+
+            interact(draw, **{name: SelectionSlider(options=list(options)) for name, options in values.items()})
+
+    def recorded(self, name: str) -> pd.DataFrame:
+        """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it."""
+        path = ROOT / "data" / "results" / f"{name}.csv"
+        require(
+            path.exists(), "recorded study", "present in data/results", path.name, "Run `plremix study` to make it."
+        )
+        table = pd.read_csv(path)
+        if self.control == "swap_methods":
+            table["method"] = table["method"].replace({"plremix": "ce", "ce": "plremix"})
+        return table
+
+    def finish(self) -> None:
+        """Print the provenance footer and leave the record that every cell was reached."""
+        seconds = time.perf_counter() - self.started
+        broken = [r["name"] for r in self.records if not r["holds"]]
+        if self.control and not any(self.control in r["breaks"] for r in self.records):
+            raise ClaimError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
+        record = dict(notebook=self.notebook, seconds=seconds, claims=[r["name"] for r in self.records], broken=broken)
+        held = len(self.records) - len(broken)
+        text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {_versions()}"
+        display({FINISH_MIME: record, "text/plain": text}, raw=True)
+
+
+def start(
+    notebook: str, *, profile: str = "quick", seed: int = 0, control: str = "", interactive: bool = False
+) -> Lesson:
+    """Begin a notebook.
+
+    Parameters
+    ----------
+    notebook : str
+        Two digits, for example "03".
+    profile : str
+        quick (two CPU cores) or full (as in the paper, needs a GPU).
+    seed : int
+        Every random number of the notebook follows from it.
+    control : str
+        Name of a mechanism to break, or "" for none; see `CONTROLS`. Breaking lasts until the kernel ends.
+    interactive : bool
+        Sliders as well as fixed pictures.
+
+    Returns
+    -------
+    Lesson
+
+    Raises
+    ------
+    ValueError
+        If a value is not one of these.
+    """
+    require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
+    require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")
+    require(
+        control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check the spelling."
+    )
+    _show_figures_as_png()
+    print(f"lesson {notebook} · profile {profile} · seed {seed} · {_versions()}")
+    if control:
+        what, module, attribute, replacement = CONTROLS[control]
+        print(f"CONTROL {control}: {what}. Claims that rest on it must now fail.")
+        if module is not None:
+            setattr(module, attribute, replacement)
+    return Lesson(notebook, profile, seed, control, interactive)
+
+
+def _versions() -> str:
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return f"Python {platform.python_version()} · torch {torch.__version__} · {device}"
+
+
+def _show_figures_as_png() -> None:
+    from IPython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+
+    if get_ipython() is not None:
+        select_figure_formats(get_ipython(), {"png"})

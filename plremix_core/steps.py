@@ -1,0 +1,180 @@
+"""One SGD step's losses: warm-up, and semi-supervised training with PLR on a divided set.
+
+Everything random (views, mixing coefficient, permutation) is passed in, so that a step can be repeated exactly.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import losses
+from .config import Config
+from .model import Network
+
+
+class Terms(NamedTuple):
+    """The parts of a step's loss, scalars on the device; `total` is what is minimised.
+
+    `contrast` is the mean of `losses.log_repulsion`, the readable quantity behind the flat loss;
+    `negatives` the mean number of images that repel an anchor.
+    """
+
+    total: Tensor
+    x: Tensor
+    u: Tensor
+    penalty: Tensor
+    contrast: Tensor
+    negatives: Tensor
+
+
+def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, flat: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, mean log-repulsion and mean number of negatives for projections (B, V, D) under mask (B, B)."""
+    v, valid = losses.log_repulsion(projections, mask, temperature)
+    mean_v = v.detach().mean(dim=1).sum() / valid.sum().clamp_min(1)
+    negatives = (mask < 0).sum() / len(mask)
+    return losses.contrast_from(v, valid, flat), mean_v, negatives
+
+
+def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Tensor, config: Config) -> Terms:
+    """Cross-entropy of one weak view and, with strong views, the ordinary contrastive loss.
+
+    Parameters
+    ----------
+    net : Network
+        In train mode.
+    weak : Tensor of shape (B, c, H, W), float
+        One weak view of each image.
+    strong : Tensor of shape (2, B, c, H, W), float, or None
+        Two strong views; None for methods without contrast.
+    given : Tensor of shape (B,), int64
+        Given labels.
+    config : Config
+        Fields confidence_penalty, warm_up_temperature and flat are used.
+
+    Returns
+    -------
+    Terms
+
+    Source
+    ------
+    ALGORITHM section 1; release: utils/train_utils.py, warm-up.
+
+    Differs
+    -------
+    With flat = False the contrast is InfoNCE; the release applies the flat formula to it and pushes positives apart.
+    """
+    logits = net.classify(weak)
+    loss_x = F.cross_entropy(logits, given)
+    zero = torch.zeros_like(loss_x)
+    penalty = losses.confidence_penalty(logits) if config.confidence_penalty else zero
+    contrast, mean_v, negatives = zero, zero, zero
+    if strong is not None:
+        projections = net.project(strong.flatten(0, 1)).unflatten(0, (2, -1)).transpose(0, 1)  # -> (B, 2, D)
+        mask = losses.repel_all(len(weak), weak.device)
+        contrast, mean_v, negatives = contrast_terms(projections, mask, config.warm_up_temperature, config.flat)
+    return Terms(loss_x + penalty + contrast, loss_x, zero, penalty, mean_v, negatives)
+
+
+@torch.no_grad()
+def guess_targets(
+    net: Network, peer: Network, weak_x: Tensor, weak_u: Tensor, given: Tensor, p_clean: Tensor, sharpening: float
+) -> tuple[Tensor, Tensor]:
+    """Refine the labels of the clean part and guess those of the noisy part.
+
+    Parameters
+    ----------
+    net, peer : Network
+        The trained network, in train mode, and the other one, in eval mode.
+    weak_x, weak_u : Tensor of shape (2, B, c, H, W), float
+        Two weak views of the clean and of the noisy batch.
+    given : Tensor of shape (B,), int64
+        Given labels of the clean batch.
+    p_clean : Tensor of shape (B,), float
+        Their probability of being right.
+    sharpening : float
+        Temperature T of `losses.sharpen`.
+
+    Returns
+    -------
+    targets_x, targets_u : Tensor of shape (B, C), float
+        Soft targets, rows summing to 1.
+
+    Source
+    ------
+    DivideMix (arXiv:2002.07394), co-refinement and co-guessing; release: semi_train_step.
+
+    Differs
+    -------
+    nothing
+    """
+    own_u = [net.classify(view).softmax(dim=1) for view in weak_u]  # one call a view: train-mode BN sees each
+    peer_u = peer.classify(weak_u.flatten(0, 1)).softmax(dim=1).unflatten(0, (2, -1))
+    targets_u = losses.sharpen((own_u[0] + own_u[1] + peer_u[0] + peer_u[1]) / 4, sharpening)
+    own_x = [net.classify(view).softmax(dim=1) for view in weak_x]
+    w = p_clean[:, None]
+    refined = w * F.one_hot(given, targets_u.shape[1]) + (1 - w) * (own_x[0] + own_x[1]) / 2
+    return losses.sharpen(refined, sharpening), targets_u
+
+
+def semi_step(
+    net: Network,
+    strong_x: Tensor,
+    strong_u: Tensor,
+    targets_x: Tensor,
+    targets_u: Tensor,
+    mask: Tensor | None,
+    mix: float,
+    permutation: Tensor,
+    weight_u: float,
+    config: Config,
+) -> Terms:
+    """MixUp, semi-supervised losses and the (relaxed) contrastive loss of one batch.
+
+    Parameters
+    ----------
+    net : Network
+        In train mode.
+    strong_x, strong_u : Tensor of shape (2, B, c, H, W), float
+        Two strong views of the clean and of the noisy batch.
+    targets_x, targets_u : Tensor of shape (B, C), float
+        From `guess_targets`.
+    mask : Tensor of shape (2 B, 2 B), int8, or None
+        Pairs of the clean then the noisy batch; None for methods without contrast.
+    mix : float
+        MixUp coefficient in [0.5, 1].
+    permutation : Tensor of shape (4 B,), int64
+        Partners of MixUp.
+    weight_u : float
+        Weight of L_u in this step.
+    config : Config
+        Fields temperature, flat and lambda_c are used.
+
+    Returns
+    -------
+    Terms
+
+    Source
+    ------
+    ALGORITHM section 3; release: semi_train_step and plr_train_step.
+
+    Differs
+    -------
+    nothing
+    """
+    views = torch.cat([strong_x.flatten(0, 1), strong_u.flatten(0, 1)])  # x1 x2 u1 u2: (4B, c, H, W)
+    targets = torch.cat([targets_x, targets_x, targets_u, targets_u])  # (4B, C)
+    mixed = mix * views + (1 - mix) * views[permutation]
+    targets = mix * targets + (1 - mix) * targets[permutation]
+    logits = net.classify(mixed)
+    half = len(logits) // 2
+    loss_x, loss_u = losses.mixmatch_loss(logits[:half], targets[:half], logits[half:], targets[half:])
+    penalty = losses.prior_penalty(logits)
+    contrast = mean_v = negatives = torch.zeros_like(loss_x)
+    if mask is not None:
+        first, second = (torch.cat([strong_x[i], strong_u[i]]) for i in (0, 1))  # (2B, c, H, W) each
+        projections = net.project(torch.cat([first, second])).unflatten(0, (2, -1)).transpose(0, 1)  # (2B, 2, D)
+        contrast, mean_v, negatives = contrast_terms(projections, mask, config.temperature, config.flat)
+    total = loss_x + weight_u * loss_u + penalty + config.lambda_c * contrast
+    return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)
