@@ -5,7 +5,6 @@ with exit status 0; everything here exists to notice that.
 """
 
 import ast
-import hashlib
 import json
 import os
 import re
@@ -23,9 +22,9 @@ from tqdm.auto import tqdm
 
 from .checkpoint import write_atomic
 from .checks import require
-from .lab import CLAIM_MIME, FINISH_MIME, ROOT
+from .lab import CLAIM_MIME, FINISH_MIME
+from .report import write_index, write_page
 
-NOTEBOOKS = ROOT / "notebooks"
 FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
 TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
@@ -218,8 +217,6 @@ def run_lessons(
     ValueError
         If a notebook refuses a parameter; nothing has been started then.
     """
-    from .report import write_index, write_page
-
     require(len(paths) > 0, "notebooks", "at least one", 0, "Check the names.")
     for path in paths:
         inspect(path, parameters)
@@ -229,7 +226,7 @@ def run_lessons(
     jobs = min(jobs or cores, len(paths))
     results: dict[Path, Result] = {}
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
-        threads = max(1, cores // jobs)
+        threads = 1  # TEMPORARY
         futures = {pool.submit(run_notebook, p, folder, parameters, timeout, threads): p for p in paths}
         for future in as_completed(futures):
             result = results[futures[future]] = future.result()
@@ -241,38 +238,3 @@ def run_lessons(
     write_index(ordered, folder)
     write_atomic(folder / "result.json", json.dumps([asdict(result) for result in ordered], indent=1).encode())
     return ordered
-
-
-def render(results: list[Result], folder: Path) -> None:
-    """Write executed notebooks back into notebooks/ as the committed outputs, if every one of them is ok.
-
-    Raises
-    ------
-    ValueError
-        If a notebook failed; nothing is written then.
-    """
-    failed = [result.notebook for result in results if result.status != "ok"]
-    require(not failed, "notebooks", "all ok before rendering", failed, "Mend them first.")
-    for result in results:
-        source = nbformat.read(NOTEBOOKS / f"{result.notebook}.ipynb", as_version=4)
-        executed = nbformat.read(folder / f"{result.notebook}.ipynb", as_version=4)
-        fresh = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-        for number, (cell, new) in enumerate(zip(source.cells, fresh, strict=True)):
-            cell["id"] = f"cell-{number:02d}"
-            if cell.cell_type == "code":
-                stdout = [out for out in new.outputs if out.get("name") != "stderr"]
-                cell.outputs, cell.execution_count = stdout, new.execution_count
-                cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
-        source.metadata["plremix"] = {"rendered_from": source_hash(source)}
-        write_atomic(NOTEBOOKS / f"{result.notebook}.ipynb", (nbformat.writes(source) + "\n").encode())
-
-
-def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """Hash of what outputs depend on: the notebook's code cells, the core's files and the recorded results."""
-    digest = hashlib.sha256()
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            digest.update(cell.source.encode())
-    for path in sorted([*(ROOT / "plremix_core").glob("*.py"), *(ROOT / "data" / "results").glob("*.csv")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -1,12 +1,19 @@
 """Atomic checkpoints with a sum beside them: the last two are kept, a damaged one is noticed."""
 
+import dataclasses
 import hashlib
 import io
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+
+from .checks import require
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 KEEP = 2
 log = logging.getLogger("plremix")
@@ -97,3 +104,27 @@ def load_newest(folder: Path) -> dict:
     raise ValueError(
         f"folder must be one with a readable checkpoint, got {str(folder)!r}. Start again with Trainer(...).fit()."
     )
+
+
+def state_of(trainer: "Trainer") -> dict:
+    """Everything a trainer needs to go on; random states follow from the seed and the epoch."""
+    return {
+        "config": dataclasses.asdict(trainer.config),
+        "data": trainer.data.fingerprint(),
+        "epoch": trainer.epoch,
+        "rows": trainer.rows,
+        "nets": [net.state_dict() for net in trainer.nets],
+        "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
+        "adaptive": list(trainer.adaptive),
+    }
+
+
+def restore(trainer: "Trainer", state: dict) -> None:
+    """Put a state into a new trainer of the same settings and data; other data are refused."""
+    found = trainer.data.fingerprint()
+    require(found == state["data"], "data", f"those of the run ({state['data']})", found, "Pass the run's own data.")
+    for kind in ("nets", "optimizers"):
+        for target, saved in zip(getattr(trainer, kind), state[kind]):
+            target.load_state_dict(saved)
+    trainer.adaptive = type(trainer.adaptive)(*(tensor.to(trainer.device) for tensor in state["adaptive"]))
+    trainer.epoch, trainer.rows = state["epoch"], state["rows"]

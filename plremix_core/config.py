@@ -174,8 +174,8 @@ LAMBDA_U = {  # weight of L_u by data set and (noise, rate); ALGORITHM table of 
 PROFILES = ("quick", "full")
 SMALL = dict(  # a network and a schedule for two CPU cores; why, is told in notebook 05
     width=32, blocks=(1, 1, 1, 1), stem_stride=4, batch_size=32, pad=1, flip=False, fill=0,
-    train_size=4000, holdout=500, epochs=40, warm_up=5, steps_per_epoch=100,
-    kappa=((0, 3), (10, 2), (18, 1)), lr_drops=(30,), ramp_epochs=6,
+    train_size=4000, holdout=500, epochs=16, warm_up=4, steps_per_epoch=40,
+    kappa=((0, 3), (6, 2), (8, 1)), lr_drops=(12,), ramp_epochs=4,
 )  # fmt: skip
 
 

@@ -10,24 +10,9 @@ import torch
 from torch import Tensor
 
 from . import noise as noise_module
+from . import sources
 from .checks import check_labels, require
 from .config import Config
-
-FOLDER = Path(__file__).resolve().parent.parent / "data"
-PARTS = ("train_images", "train_labels", "test_images", "test_labels")
-FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CONTENT = {  # first 16 hex digits of the SHA-256 of each part's bytes, images and labels as uint8
-    "fashion_mnist": ("4f7cf6dd3e34367c", "9581eb77d351b7c3", "faeb535a68fb9b14", "650fde680f85edac"),
-    "cifar10": ("47af8b02cfcfb6cd", "2b7cd2f244873176", "f9b1e2130bab680d", "cec8a24a1e92aa2e"),
-    "cifar100": ("4e457917601a66ae", "9f11b9f97aad759b", "4cb8e5d9309da489", "4dad7d09c7c97d33"),
-}
-STATISTICS = {  # mean and deviation of pixels in [0, 1], one a channel
-    "fashion_mnist": ((0.2860,), (0.3530,)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-}
-FILES = {"fashion_mnist": "fashion_mnist_part.npz", "cifar10": "cifar10.npz", "cifar100": "cifar100.npz"}
 
 
 @dataclass(frozen=True)
@@ -182,57 +167,11 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
     -------
     The release unpickles and hashes the archive at every epoch.
     """
-    require(name in FILES, "dataset", f"one of {', '.join(FILES)}", name, "For data of your own use data.from_arrays.")
-    folder = FOLDER if folder is None else Path(folder)
-    path = folder / FILES[name]
-    if path.exists() or name == "fashion_mnist":
-        require(path.exists(), "dataset file", "present", str(path), "Restore it with git checkout.")
-        arrays = _read_npz(path)
-    else:
-        arrays = _from_torchvision(name, folder)
-    for part, expected in zip(PARTS, CONTENT[name]):
-        found = hashlib.sha256(np.ascontiguousarray(arrays[part], dtype=np.uint8).tobytes()).hexdigest()[:16]
-        remedy = f"{path} is damaged or another data set; delete it and fetch it again."
-        require(found == expected, f"content of {name}/{part}", f"sha256 {expected}...", found, remedy)
-    names = {"fashion_mnist": FASHION, "cifar10": CIFAR10}.get(name, tuple(f"class {c}" for c in range(100)))
-    train_images, train_labels, test_images, test_labels = (arrays[part] for part in PARTS)
-    return from_arrays(
-        train_images,
-        train_labels,
-        test_images,
-        test_labels,
-        names,
-        true=train_labels,
-        name=name,
-        statistics=STATISTICS[name],
-    )
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    remedy = f"{path} is damaged; delete it and fetch it again."
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [part for part in PARTS if part not in archive.files]
-            require(not missing, "dataset file", f"an .npz with {', '.join(PARTS)}", f"none of {missing}", remedy)
-            return {part: archive[part] for part in PARTS}
-    except ValueError as error:
-        if str(error).startswith("dataset file"):
-            raise
-        raise ValueError(f"dataset file must be a readable .npz, got {error}. {remedy}") from error
-    except Exception as error:  # a cut or damaged zip raises many types
-        raise ValueError(f"dataset file must be a readable .npz, got {error!r}. {remedy}") from error
-
-
-def _from_torchvision(name: str, folder: Path) -> dict[str, np.ndarray]:
-    from torchvision import datasets
-
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    try:
-        train, test = (kind(str(folder / "cache"), train=train, download=True) for train in (True, False))
-    except Exception as error:
-        remedy = f"Without a network put {FILES[name]} or torchvision's folder into {folder}."
-        raise ValueError(f"{name} must be downloadable or present, got {error!r}. {remedy}") from error
-    return dict(zip(PARTS, (train.data, np.array(train.targets), test.data, np.array(test.targets))))
+    arrays = sources.read(name, sources.FOLDER if folder is None else Path(folder))
+    train_images, train_labels, test_images, test_labels = (arrays[part] for part in sources.PARTS)
+    names, statistics = sources.CLASS_NAMES[name], sources.STATISTICS[name]
+    tests = test_images, test_labels, names
+    return from_arrays(train_images, train_labels, *tests, true=train_labels, name=name, statistics=statistics)
 
 
 def prepare(config: Config, folder: str | Path | None = None) -> Dataset:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from .checks import require
@@ -76,6 +77,16 @@ class Division:
         parts = np.flatnonzero(self.is_clean), np.flatnonzero(~self.is_clean)
         orders = by_posterior, by_posterior[::-1]
         return tuple(part if len(part) >= least else order[:least].copy() for part, order in zip(parts, orders))
+
+    def quality(self, right: np.ndarray | None) -> dict[str, float]:
+        """Sizes of the parts and, knowing who is right (N,), AUC of `p_clean`, precision and recall of clean."""
+        row = {"clean": int(self.is_clean.sum()), "noisy": int((~self.is_clean).sum())}
+        if right is not None:
+            hits = int((right & self.is_clean).sum())
+            both = 0 < right.sum() < len(right)
+            row["auc"] = float(roc_auc_score(right, self.p_clean)) if both else float("nan")
+            row["precision"], row["recall"] = hits / max(row["clean"], 1), hits / max(int(right.sum()), 1)
+        return row
 
 
 def scale(loss: np.ndarray) -> np.ndarray:

@@ -47,3 +47,8 @@ class History:
     def save(self, path: Path) -> None:
         """Write the table as CSV, atomically."""
         write_atomic(path, self.table.to_csv(index=False).encode())
+
+    def lines(self) -> list[str]:
+        """One line an epoch, for the log."""
+        rows = self.table.to_dict("records")
+        return [" ".join(f"{key}={value:.4g}" for key, value in row.items() if value == value) for row in rows]

@@ -1,5 +1,6 @@
 """Pages to read: one for each executed notebook and an index of a run. All text from data is escaped."""
 
+import hashlib
 import html
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import nbformat
 from nbconvert import HTMLExporter
 
 from .checkpoint import write_atomic
+from .checks import require
+from .lab import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
 
 MISSING_ALT = 'alt="No description has been provided for this image"'
 INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
@@ -72,3 +77,38 @@ def summary(results: list) -> str:
     held, declared = sum(r.held for r in results), sum(r.declared for r in results)
     lines.append(f"{held} of {declared} claims hold, {sum(r.status != 'ok' for r in results)} notebooks failed")
     return "\n".join(lines)
+
+
+def render(results: list, folder: Path) -> None:
+    """Write executed notebooks back into notebooks/ as the committed outputs, if every one of them is ok.
+
+    Raises
+    ------
+    ValueError
+        If a notebook failed; nothing is written then.
+    """
+    failed = [result.notebook for result in results if result.status != "ok"]
+    require(not failed, "notebooks", "all ok before rendering", failed, "Mend them first.")
+    for result in results:
+        source = nbformat.read(NOTEBOOKS / f"{result.notebook}.ipynb", as_version=4)
+        executed = nbformat.read(folder / f"{result.notebook}.ipynb", as_version=4)
+        fresh = [c for c in executed.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+        for number, (cell, new) in enumerate(zip(source.cells, fresh, strict=True)):
+            cell["id"] = f"cell-{number:02d}"
+            if cell.cell_type == "code":
+                stdout = [out for out in new.outputs if out.get("name") != "stderr"]
+                cell.outputs, cell.execution_count = stdout, new.execution_count
+                cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
+        source.metadata["plremix"] = {"rendered_from": source_hash(source)}
+        write_atomic(NOTEBOOKS / f"{result.notebook}.ipynb", (nbformat.writes(source) + "\n").encode())
+
+
+def source_hash(notebook: nbformat.NotebookNode) -> str:
+    """Hash of what outputs depend on: the notebook's code cells, the core's files and the recorded results."""
+    digest = hashlib.sha256()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            digest.update(cell.source.encode())
+    for path in sorted([*(ROOT / "plremix_core").glob("*.py"), *(ROOT / "data" / "results").glob("*.csv")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -68,7 +68,8 @@ def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Te
     logits = net.classify(weak)
     loss_x = F.cross_entropy(logits, given)
     zero = torch.zeros_like(loss_x)
-    penalty = losses.confidence_penalty(logits) if config.confidence_penalty else zero
+    penalised = config.confidence_penalty and config.parts.semi  # plain cross-entropy stays plain
+    penalty = losses.confidence_penalty(logits) if penalised else zero
     contrast, mean_v, negatives = zero, zero, zero
     if strong is not None:
         projections = net.project(strong.flatten(0, 1)).unflatten(0, (2, -1)).transpose(0, 1)  # -> (B, 2, D)
@@ -116,6 +117,13 @@ def guess_targets(
     w = p_clean[:, None]
     refined = w * F.one_hot(given, targets_u.shape[1]) + (1 - w) * (own_x[0] + own_x[1]) / 2
     return losses.sharpen(refined, sharpening), targets_u
+
+
+def pairs(config: Config, logits: Tensor, given: Tensor, epoch: int) -> Tensor | None:
+    """Mask (B, B) of the method's repelling pairs, from the peer's logits (B, C); None without contrast."""
+    if config.parts.repel == "plr":
+        return losses.plr_mask(logits, given, config.kappa_at(epoch))
+    return losses.repel_all(len(given), given.device) if config.parts.repel == "all" else None
 
 
 def semi_step(
@@ -178,3 +186,9 @@ def semi_step(
         contrast, mean_v, negatives = contrast_terms(projections, mask, config.temperature, config.flat)
     total = loss_x + weight_u * loss_u + penalty + config.lambda_c * contrast
     return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)
+
+
+def mean_terms(terms: list[Terms]) -> dict[str, float]:
+    """Means over the steps of an epoch; the only wait for the device."""
+    means = torch.stack([torch.stack([value.detach().float() for value in step]) for step in terms]).mean(dim=0)
+    return dict(zip(Terms._fields, means.tolist()))

@@ -1,7 +1,6 @@
 """Recorded studies: every cell of a small plan, run once and kept as CSV with its provenance."""
 
 import datetime
-import itertools
 import json
 import os
 import platform
@@ -23,10 +22,10 @@ from .lab import ROOT
 from .trainer import Trainer
 
 
-def cells(plan: dict) -> list[Config]:
-    """All combinations of the lists under `over`, on top of the preset arguments under `preset`."""
-    names, lists = list(plan["over"]), list(plan["over"].values())
-    return [preset(**(plan["preset"] | dict(zip(names, values)))) for values in itertools.product(*lists)]
+def cells(plan: dict) -> dict[Config, str]:
+    """Settings of every run and seed of a plan, with the run's name, in the plan's order."""
+    fixed = plan["preset"]
+    return {preset(**(fixed | run), seed=seed): name for name, run in plan["runs"].items() for seed in plan["seeds"]}
 
 
 def run_cell(config: Config, folder: Path) -> None:
@@ -53,7 +52,7 @@ def run(plan_path: Path, jobs: int) -> int:
     Parameters
     ----------
     plan_path : Path
-        YAML with `preset` (arguments of `config.preset`) and `over` (lists to combine).
+        YAML with `preset` (arguments of `config.preset`), `seeds`, and `runs` (name: further arguments).
     jobs : int
         Processes at once.
 
@@ -77,8 +76,8 @@ def run(plan_path: Path, jobs: int) -> int:
         for future in as_completed(futures):
             failed += future.result() != 0
             bar.update()
-            record(plan_path.stem, [c for c in configs if (folders[c] / "result.json").exists()], folders)
-    record(plan_path.stem, [c for c in configs if (folders[c] / "result.json").exists()], folders)
+            record(plan_path.stem, configs, folders)
+    record(plan_path.stem, configs, folders)
     return failed
 
 
@@ -91,20 +90,22 @@ def _in_process(config: Config, folder: Path) -> int:
         return subprocess.call(command, stdout=stream, stderr=stream, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def record(name: str, done: list[Config], folders: dict[Config, Path]) -> None:
+def record(study: str, configs: dict[Config, str], folders: dict[Config, Path]) -> None:
     """Write the finished cells as one table and their provenance beside it."""
-    if not done:
-        return
     tables, provenance = [], []
-    for config in done:
+    for config, name in configs.items():
+        if not (folders[config] / "result.json").exists():
+            continue
         table = pd.read_csv(folders[config] / "history.csv").drop(columns="seconds")
-        settings = dict(method=config.method, noise=config.noise, rate=config.rate, seed=config.seed)
+        settings = dict(method=name, noise=config.noise, rate=config.rate, seed=config.seed)
         tables.append(table.assign(**settings)[[*settings, *table.columns]])
         provenance.append(settings | json.loads((folders[config] / "result.json").read_text()))
+    if not tables:
+        return
     results = ROOT / "data" / "results"
     results.mkdir(exist_ok=True)
-    write_atomic(results / f"{name}.csv", pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())
-    write_atomic(results / f"{name}.json", json.dumps(provenance, indent=1).encode())
+    write_atomic(results / f"{study}.csv", pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())
+    write_atomic(results / f"{study}.json", json.dumps(provenance, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Train two networks on wrong labels: warm up, divide, train, evaluate, checkpoint."""
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -8,26 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import augment, checkpoint, gmm, losses, steps
+from . import augment, checkpoint, gmm, infer, losses, steps
 from .checks import require
 from .config import Config, from_dict
 from .data import Dataset, prepare
 from .history import History
 from .model import Network, SelfAdaptive, init_prototypes, select_confident, update_prototypes
+from .seeds import generator, seed_from
 
 log = logging.getLogger("plremix")
-EVAL_BATCH = 2048
-
-
-def generator(*keys: int) -> torch.Generator:
-    """A CPU generator that depends on all `keys` (seed, purpose, epoch, network, ...) and on nothing else."""
-    state = np.random.SeedSequence(keys).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 class Trainer:
@@ -61,10 +52,9 @@ class Trainer:
         require(len(data.images) >= 2, "training images", "at least two", len(data.images), "Add images.")
         self.config, self.data = config, data
         self.folder = None if folder is None else Path(folder)
-        device = config.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(found if config.device == "auto" else config.device)
+        self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
         shape = dict(width=config.width, blocks=config.blocks, stem_stride=config.stem_stride)
         self.nets = []
@@ -104,7 +94,7 @@ class Trainer:
             self.epoch += 1
             bar.update()
             bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
-            log.info(" ".join(f"{k}={v:.4g}" for k, v in row.items()))
+            log.info(self.history().lines()[-1])
             if self.folder is not None:
                 self.save()
             if on_epoch is not None:
@@ -125,7 +115,7 @@ class Trainer:
             outputs = [self.per_sample(net) for net in self.nets]
             self.divisions = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
             for m, division in enumerate(self.divisions):
-                row |= self.quality(division, m)
+                row |= {f"{name}_{m + 1}": value for name, value in division.quality(self.right).items()}
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
                 group["lr"] = row[f"lr_{m + 1}"] = config.lr_at(epoch)
@@ -165,11 +155,11 @@ class Trainer:
         strong = (1 - weak) + (2 if config.parts.repel != "none" else 0)
         terms = []
         for index, views in augment.passes(self.images, order, weak, strong, config, draws):
-            views = self.normalise(views)
+            views = infer.normalise_views(views, self.data)
             pair = views[1:] if len(views) == 3 else None
             terms.append(steps.supervised_step(net, views[0], pair, self.given[index], config))
             self.descend(m, terms[-1])
-        return mean_terms(terms)
+        return steps.mean_terms(terms)
 
     def train_divided(self, epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
         """One epoch of network `m` on the peer's division; returns the mean terms."""
@@ -182,7 +172,7 @@ class Trainer:
         p_clean = torch.from_numpy(division.p_clean).to(self.device, torch.float32)
         terms = []
         for index, views in augment.passes(self.images, torch.cat(order, dim=1), 2, 2, config, draws):
-            views, given = self.normalise(views), self.given[index]
+            views, given = infer.normalise_views(views, self.data), self.given[index]
             weak, strong = views[:2], views[2:]  # (2, 2B, c, H, W): clean then noisy batch
             targets = steps.guess_targets(
                 net, peer, weak[:, :size], weak[:, size:], given[:size], p_clean[index[:size]], config.sharpening
@@ -190,24 +180,13 @@ class Trainer:
             mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
             permutation = torch.randperm(4 * size, generator=draws).to(self.device)
             weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
-            mask = self.mask(peer_logits[index], given, epoch)
+            mask = steps.pairs(config, peer_logits[index], given, epoch)
             strong = strong[:, :size], strong[:, size:]
             terms.append(
                 steps.semi_step(net, *strong, *targets, mask, max(mix, 1 - mix), permutation, weight_u, config)
             )
             self.descend(m, terms[-1])
-        return mean_terms(terms)
-
-    def mask(self, logits: Tensor, given: Tensor, epoch: int) -> Tensor | None:
-        """Pairs that repel under the method; None without contrast."""
-        if self.config.parts.repel == "plr":
-            return losses.plr_mask(logits, given, self.config.kappa_at(epoch))
-        return losses.repel_all(len(given), self.device) if self.config.parts.repel == "all" else None
-
-    def normalise(self, views: Tensor) -> Tensor:
-        """uint8 views (V, B, c, H, W) -> float32."""
-        flat = augment.normalise(views.flatten(0, 1), self.data.mean, self.data.std)
-        return flat.contiguous(memory_format=torch.channels_last).unflatten(0, views.shape[:2])
+        return steps.mean_terms(terms)
 
     def descend(self, m: int, terms: steps.Terms) -> None:
         """One SGD step of network `m`."""
@@ -215,44 +194,20 @@ class Trainer:
         terms.total.backward()
         self.optimizers[m].step()
 
-    @torch.no_grad()
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, C) and projections (n, D) of un-augmented uint8 images, in eval mode."""
-        net.eval()
-        outputs = []
-        for part in images.split(EVAL_BATCH):
-            part = augment.normalise(part.to(self.device), self.data.mean, self.data.std)
-            outputs.append(net(part.contiguous(memory_format=torch.channels_last)))
-        return torch.cat([o.logits for o in outputs]), torch.cat([o.projection for o in outputs])
+        """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `infer.predict`."""
+        return infer.predict(net, images, self.data)
 
     def per_sample(self, net: Network) -> dict[str, Tensor]:
-        """The divide pass: outputs and losses of `net` for every training image, against the given labels."""
-        logits, projection = self.predict(net, self.images)
-        proto_logits = net.proto_logits(projection)
-        loss = {
-            "loss_cls": F.cross_entropy(logits, self.given, reduction="none"),
-            "loss_proto": F.cross_entropy(proto_logits, self.given, reduction="none"),
-        }
-        return {"logits": logits, "projection": projection, "proto_logits": proto_logits, **loss}
+        """The divide pass: outputs and losses of `net` for every training image; see `infer.per_sample`."""
+        return infer.per_sample(net, self.images, self.given, self.data)
 
     def divide(self, outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Division:
         """Split the samples by the losses of network `m`."""
         columns = ("loss_cls", "loss_proto")[: self.config.parts.dims]
         arrays = [outputs[column].cpu().numpy() for column in columns]
-        seed = int(np.random.SeedSequence([self.config.seed, 4, epoch, m]).generate_state(1)[0])
+        seed = seed_from(self.config.seed, 4, epoch, m) % 2**32
         return gmm.split_clean(*arrays, threshold=self.config.threshold, seed=seed)
-
-    def quality(self, division: gmm.Division, m: int) -> dict[str, float]:
-        """Sizes of a division and, where true labels are known, how well it separates."""
-        row = {"clean": int(division.is_clean.sum()), "noisy": int((~division.is_clean).sum())}
-        if self.data.true is not None:
-            right = (self.data.true == self.data.given).numpy()
-            hits = (right & division.is_clean).sum()
-            both = 0 < right.sum() < len(right)
-            row["auc"] = float(roc_auc_score(right, division.p_clean)) if both else float("nan")
-            row["precision"] = hits / max(row["clean"], 1)
-            row["recall"] = hits / max(right.sum(), 1)
-        return {f"{name}_{m + 1}": value for name, value in row.items()}
 
     @torch.no_grad()
     def move_prototypes(self, net: Network, outputs: dict[str, Tensor], epoch: int) -> None:
@@ -267,23 +222,15 @@ class Trainer:
         )
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """Share of images whose label is the argmax of both networks' summed logits."""
-        logits = sum(self.predict(net, images)[0] for net in self.nets)
-        return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())
+        """Share of images that both networks together label rightly; see `infer.accuracy`."""
+        return infer.accuracy(self.nets, images, labels, self.data)
 
     def save(self) -> None:
         """Write a checkpoint and the history into the run's folder, atomically."""
-        state = {
-            "config": dataclasses.asdict(self.config),
-            "data": self.data.fingerprint(),
-            "epoch": self.epoch,
-            "rows": self.rows,
-            "nets": [net.state_dict() for net in self.nets],
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "adaptive": list(self.adaptive),
-        }
-        checkpoint.save(state, self.folder, self.epoch)
-        self.history().save(self.folder / "history.csv")
+        checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
+        history = self.history()
+        history.save(self.folder / "history.csv")
+        checkpoint.write_atomic(self.folder / "log.txt", "\n".join(history.lines()).encode())
 
     @classmethod
     def resume(
@@ -312,19 +259,5 @@ class Trainer:
         state = checkpoint.load_newest(Path(folder))
         config = from_dict(state["config"])
         trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
-        found = trainer.data.fingerprint()
-        require(
-            found == state["data"], "data", f"those of the run ({state['data']})", found, "Pass the run's own data."
-        )
-        for kind in ("nets", "optimizers"):
-            for object_, saved in zip(getattr(trainer, kind), state[kind]):
-                object_.load_state_dict(saved)
-        trainer.adaptive = SelfAdaptive(*(tensor.to(trainer.device) for tensor in state["adaptive"]))
-        trainer.epoch, trainer.rows = state["epoch"], state["rows"]
+        checkpoint.restore(trainer, state)
         return trainer
-
-
-def mean_terms(terms: list[steps.Terms]) -> dict[str, float]:
-    """Means over the steps of an epoch; the only wait for the device."""
-    means = torch.stack([torch.stack([value.detach().float() for value in step]) for step in terms]).mean(dim=0)
-    return dict(zip(steps.Terms._fields, means.tolist()))

@@ -1,0 +1,96 @@
+"""What a network says of un-augmented images: predictions and per-sample losses, in eval mode and large batches."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .augment import normalise
+from .data import Dataset
+from .model import Network
+
+BATCH = 2048  # images
+
+
+def normalise_views(views: Tensor, data: Dataset) -> Tensor:
+    """uint8 views (V, B, c, H, W) -> float32, channels last in memory."""
+    flat = normalise(views.flatten(0, 1), data.mean, data.std)
+    return flat.contiguous(memory_format=torch.channels_last).unflatten(0, views.shape[:2])
+
+
+@torch.no_grad()
+def predict(net: Network, images: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
+    """Classify and project images.
+
+    Parameters
+    ----------
+    net : Network
+        Put into eval mode.
+    images : Tensor of shape (n, c, H, W), uint8
+        On any device.
+    data : Dataset
+        Gives mean and deviation.
+
+    Returns
+    -------
+    logits : Tensor of shape (n, C), float
+    projection : Tensor of shape (n, D), float
+        Unit rows.
+
+    Source
+    ------
+    ALGORITHM sections 2 and 6.
+
+    Differs
+    -------
+    nothing
+    """
+    net.eval()
+    outputs = []
+    for part in images.split(BATCH):
+        part = normalise_views(part.to(net.prototypes.device)[None], data)[0]
+        outputs.append(net(part))
+    return torch.cat([out.logits for out in outputs]), torch.cat([out.projection for out in outputs])
+
+
+def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> dict[str, Tensor]:
+    """Outputs and losses of every training image: the divide pass.
+
+    Parameters
+    ----------
+    net : Network
+        Put into eval mode.
+    images : Tensor of shape (N, c, H, W), uint8
+        Training images.
+    given : Tensor of shape (N,), int64
+        Given labels.
+    data : Dataset
+        Gives mean and deviation.
+
+    Returns
+    -------
+    dict of str to Tensor
+        logits and proto_logits (N, C), projection (N, D), loss_cls and loss_proto (N,) in nats.
+
+    Source
+    ------
+    ALGORITHM section 2; release: eval_train.
+
+    Differs
+    -------
+    Vectorised; the release writes sample by sample.
+    """
+    logits, projection = predict(net, images, data)
+    proto_logits = net.proto_logits(projection)
+    return {
+        "logits": logits,
+        "projection": projection,
+        "proto_logits": proto_logits,
+        "loss_cls": F.cross_entropy(logits, given, reduction="none"),
+        "loss_proto": F.cross_entropy(proto_logits, given, reduction="none"),
+    }
+
+
+def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset) -> float:
+    """Share of images whose label is the argmax of the networks' summed logits, in [0, 1]."""
+    logits = sum(predict(net, images, data)[0] for net in nets)
+    return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())
