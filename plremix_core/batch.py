@@ -158,11 +158,23 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, object], timeou
         Never raises for what the notebook does; only for refused parameters (`inspect`).
     """
     declared = inspect(path, parameters)
+    apart = folder.resolve() != path.parent.resolve()
+    require(apart, "folder", "another than the notebook's own", str(folder), "The source would be overwritten.")
+    folder.mkdir(parents=True, exist_ok=True)
     executed, log = folder / path.name, folder / f"{path.stem}.log"
     executed.unlink(missing_ok=True)
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
     command = [sys.executable, "-m", "papermill", str(path), str(executed), "--cwd", str(path.parent)]
-    command += ["-k", "python3", "--no-progress-bar", "--log-output", "-y", yaml.safe_dump(parameters or {})]
+    command += [
+        "-k",
+        "python3",
+        "-l",
+        "python",
+        "--no-progress-bar",
+        "--log-output",
+        "-y",
+        yaml.safe_dump(parameters or {}),
+    ]
     start, reason = time.perf_counter(), ""
     with open(log, "w") as stream:
         process = subprocess.Popen(
@@ -184,7 +196,7 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, object], timeou
         reason = f"papermill ended with status {status}; see {log}"
     claims = records(notebook, CLAIM_MIME)
     held = sum(claim["holds"] for claim in claims)
-    title = notebook.cells[0].source.splitlines()[0].lstrip("# ")
+    title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].lstrip("# ")
     state, seconds = ("failed" if reason else "ok"), time.perf_counter() - start
     return Result(path.stem, title, state, reason, round(seconds, 1), held, len(declared), claims)
 

@@ -1,0 +1,119 @@
+"""What a notebook sees: claims that can fail, controls that must break them, exercises, recorded studies."""
+
+import numpy as np
+import pytest
+import torch
+
+from plremix_core import gmm, lab, losses, noise
+
+
+@pytest.fixture
+def lesson(monkeypatch):
+    """A lesson whose control, if any, is undone after the test."""
+
+    def begin(control=""):
+        for _, module, attribute, _ in lab.CONTROLS.values():
+            if module is not None:
+                monkeypatch.setattr(module, attribute, getattr(module, attribute))
+        return lab.start("99", control=control)
+
+    return begin
+
+
+def test_a_claim_that_holds_is_recorded_with_its_values(lesson):
+    running = lesson()
+    running.claim("C9.1", "small", [0.1, 0.2], "< 0.5", breaks=["coin"])
+    assert running.records == [
+        dict(name="C9.1", sentence="small", values=[0.1, 0.2], rule="< 0.5", holds=True, breaks=["coin"])
+    ]
+
+
+@pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")]])
+def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson, value):
+    with pytest.raises(lab.ClaimError, match="C9.1 FAILS: small"):
+        lesson().claim("C9.1", "small", value, "< 0.5", breaks=["coin"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [("> 1", 1.1, 1.0), (">= 1", 1.0, 0.9), ("< 1", 0.9, 1.0), ("<= 1", 1.0, 1.1), ("== 1", 1.0, 1.0001)],
+)
+def test_every_rule_has_values_on_both_sides(lesson, rule, good, bad):
+    lesson().claim("C9.1", "s", good, rule, breaks=["coin"])
+    with pytest.raises(lab.ClaimError):
+        lesson().claim("C9.1", "s", bad, rule, breaks=["coin"])
+
+
+def test_under_its_control_a_claim_must_fail(lesson):
+    lesson("coin").claim("C9.1", "s", 2.0, "< 1", breaks=["coin"])  # fails, as it should
+    with pytest.raises(lab.ClaimError, match="it must fail"):
+        lesson("coin").claim("C9.1", "s", 0.5, "< 1", breaks=["coin"])
+
+
+def test_under_another_control_a_failing_claim_is_recorded_and_does_not_stop(lesson):
+    running = lesson("coin")
+    running.claim("C9.1", "s", 2.0, "< 1", breaks=["repel_all"])
+    assert running.records[0]["holds"] is False
+
+
+def test_claims_without_a_control_twice_or_with_bad_rules_are_refused(lesson):
+    running = lesson()
+    with pytest.raises(ValueError, match="breaks must be at least one control"):
+        running.claim("C9.1", "s", 1, "> 0", breaks=[])
+    with pytest.raises(ValueError, match="breaks must be controls out of"):
+        running.claim("C9.1", "s", 1, "> 0", breaks=["cion"])
+    with pytest.raises(ValueError, match="rule must be one of"):
+        running.claim("C9.1", "s", 1, "~ 0", breaks=["coin"])
+    running.claim("C9.1", "s", 1, "> 0", breaks=["coin"])
+    with pytest.raises(ValueError, match="claim must be checked once, got 'C9.1'"):
+        running.claim("C9.1", "s", 1, "> 0", breaks=["coin"])
+
+
+def test_start_refuses_unknown_settings_by_name():
+    with pytest.raises(ValueError, match="profile must be one of quick, full, got 'ful'"):
+        lab.start("99", profile="ful")
+    with pytest.raises(ValueError, match="seed must be a whole number >= 0, got -1"):
+        lab.start("99", seed=-1)
+    with pytest.raises(ValueError, match="control must be empty or one of .*repel_all.*, got 'repel'"):
+        lab.start("99", control="repel")
+
+
+def test_control_repel_all_makes_every_pair_repel(lesson):
+    lesson("repel_all")
+    mask = losses.plr_mask(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(6).long(), 3)
+    assert (mask == -1).sum() == 30 and (mask.diagonal() == 1).all()
+
+
+def test_control_clean_labels_leaves_labels_clean(lesson):
+    lesson("clean_labels")
+    labels = np.arange(10).repeat(20)
+    assert (noise.corrupt(labels, "sym", 0.8, 10, "fashion_mnist", 0) == labels).all()
+
+
+def test_control_coin_makes_the_division_useless(lesson):
+    lesson("coin")
+    loss = np.concatenate([np.zeros(500), np.ones(500)]) + np.linspace(0, 0.01, 1000)
+    division = gmm.split_clean(loss, seed=0)
+    assert 0.4 < division.is_clean[:500].mean() < 0.6
+    assert 0.4 < division.is_clean[500:].mean() < 0.6
+
+
+def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
+    running = lesson("coin")
+    running.claim("C9.1", "s", 2.0, "< 1", breaks=["repel_all"])
+    with pytest.raises(lab.ClaimError, match="control must break a claim of this notebook, got 'coin'"):
+        running.finish()
+
+
+def test_exercise_says_not_yet_right_or_the_hint(lesson, capsys):
+    running = lesson()
+    capsys.readouterr()
+    check = lambda answer: True if answer == 3 else "count again"  # noqa: E731
+    for answer, expected in ((None, "not yet"), (3, "E1: right."), (4, "E1: not right. count again")):
+        running.exercise("E1", answer, check)
+        assert expected in capsys.readouterr().out
+
+
+def test_recorded_study_that_is_missing_is_refused_with_the_command(lesson):
+    with pytest.raises(ValueError, match="recorded study must be present .* Run `plremix study"):
+        lesson().recorded("no-such-study")
