@@ -11,6 +11,7 @@ import yaml
 
 from . import batch, data, report, study
 from .config import METHODS, PROFILES, preset
+from .lab import ROOT
 from .trainer import Trainer
 
 
@@ -47,13 +48,13 @@ def lessons(only, out, jobs, timeout, control, parameters, render, open_) -> Non
     \b
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
-    paths = [p for p in sorted(batch.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
+    paths = [p for p in sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
     values = _values(parameters) | ({"control": control} if control else {})
     results = batch.run_lessons(paths, out, values, timeout, jobs)
     click.echo(report.summary(results))
     click.echo(f"index: {out / 'index.html'}")
     if render:
-        batch.render(results, out)
+        report.render(results, out)
     if open_:
         webbrowser.open((out / "index.html").resolve().as_uri())
     sys.exit(any(result.status != "ok" for result in results))
@@ -100,13 +101,13 @@ def study_command(plan, jobs) -> None:
     sys.exit(study.run(plan, jobs))
 
 
-@main.command()
+@main.command("lab")
 @click.argument("arguments", nargs=-1)
-def lab(arguments) -> None:
+def lab_command(arguments) -> None:
     """Start JupyterLab on localhost at notebooks/, with a token."""
     options = [
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={batch.ROOT}",
+        f"--ServerApp.root_dir={ROOT}",
         "--LabApp.default_url=/lab/tree/notebooks",
     ]
     sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", *options, *arguments]))

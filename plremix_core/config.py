@@ -167,7 +167,7 @@ def _tuples(value: object) -> object:
     return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
-LAMBDA_U = {  # weight of L_u by data set and (noise, rate); ALGORITHM table of the paper's release
+LAMBDA_U = {  # weight of L_u by data set and (noise, rate); release: the command lines of its README
     "cifar10": {("sym", 0.2): 0, ("sym", 0.5): 25, ("sym", 0.8): 25, ("sym", 0.9): 50, ("asym", 0.4): 0},
     "cifar100": {("sym", 0.2): 0, ("sym", 0.5): 150, ("sym", 0.8): 150, ("sym", 0.9): 150, ("asym", 0.4): 0},
 }
@@ -214,7 +214,7 @@ def preset(
 
     Source
     ------
-    ALGORITHM, table of settings; release: command lines of its README.
+    Release: the command lines of its README and their defaults.
 
     Differs
     -------

@@ -38,7 +38,7 @@ def predict(net: Network, images: Tensor, data: Dataset) -> tuple[Tensor, Tensor
 
     Source
     ------
-    ALGORITHM sections 2 and 6.
+    Release: eval_train and test.
 
     Differs
     -------
@@ -73,7 +73,7 @@ def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> di
 
     Source
     ------
-    ALGORITHM section 2; release: eval_train.
+    Release: eval_train.
 
     Differs
     -------

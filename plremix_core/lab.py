@@ -4,6 +4,7 @@ A notebook calls `start` once and then the methods of the `Lesson` it gets. The 
 that `claim` and `finish` leave in the outputs.
 """
 
+import io
 import itertools
 import operator
 import platform
@@ -17,8 +18,9 @@ import pandas as pd
 import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from PIL import Image
 
-from . import gmm, losses, noise
+from . import checkpoint, gmm, losses, noise
 from .checks import require
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
@@ -38,11 +40,19 @@ def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, thresho
     return gmm.Division(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
 
 
-_SPLIT = gmm.split_clean
+def _forget_momentum(trainer, state: dict) -> None:
+    _RESTORE(trainer, state)
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+
+
+_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.contrast_from, checkpoint.restore
 CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
     "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
     "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
     "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
+    "never_flat": ("FlatNCE is InfoNCE", losses, "contrast_from", lambda v, valid, flat: _CONTRAST(v, valid, False)),
+    "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
     "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
 }
 
@@ -204,3 +214,12 @@ def _show_figures_as_png() -> None:
 
     if get_ipython() is not None:
         select_figure_formats(get_ipython(), {"png"})
+        get_ipython().display_formatter.formatters["image/png"].for_type(Figure, _small_png)
+
+
+def _small_png(figure: Figure) -> bytes:
+    """PNG of at most 256 colours: a third of the bytes, so that eight figures fit into a committed notebook."""
+    full, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(full, format="png", bbox_inches="tight")
+    Image.open(full).convert("RGB").quantize(256).save(small, "png", optimize=True)
+    return small.getvalue()

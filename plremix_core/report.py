@@ -1,5 +1,6 @@
 """Pages to read: one for each executed notebook and an index of a run. All text from data is escaped."""
 
+import base64
 import hashlib
 import html
 from pathlib import Path
@@ -13,6 +14,7 @@ from .checks import require
 from .lab import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
+FIGURES, README_FIGURES = ROOT / "data" / "figures", ("F0.2", "F5.3")
 
 MISSING_ALT = 'alt="No description has been provided for this image"'
 INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
@@ -101,6 +103,17 @@ def render(results: list, folder: Path) -> None:
                 cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         source.metadata["plremix"] = {"rendered_from": source_hash(source)}
         write_atomic(NOTEBOOKS / f"{result.notebook}.ipynb", (nbformat.writes(source) + "\n").encode())
+        _write_readme_figures(source)
+
+
+def _write_readme_figures(notebook: nbformat.NotebookNode) -> None:
+    """Keep the figures that the README shows as files: those whose caption begins with one of their numbers."""
+    outputs = [out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", [])]
+    for picture, caption in zip(outputs, outputs[1:]):
+        for name in README_FIGURES:
+            if "image/png" in picture and caption.get("text/markdown", "").startswith(f"*{name}."):
+                FIGURES.mkdir(exist_ok=True)
+                write_atomic(FIGURES / f"{name}.png", base64.b64decode(picture["image/png"]))
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
@@ -109,6 +122,6 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             digest.update(cell.source.encode())
-    for path in sorted([*(ROOT / "plremix_core").glob("*.py"), *(ROOT / "data" / "results").glob("*.csv")]):
+    for path in sorted([*(ROOT / "plremix_core").rglob("*.py"), *(ROOT / "data" / "results").glob("*.csv")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

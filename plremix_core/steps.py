@@ -59,7 +59,7 @@ def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Te
 
     Source
     ------
-    ALGORITHM section 1; release: utils/train_utils.py, warm-up.
+    Paper arXiv:2402.17589v2, warm-up; release: utils/train_utils.py, warm-up.
 
     Differs
     -------
@@ -165,7 +165,7 @@ def semi_step(
 
     Source
     ------
-    ALGORITHM section 3; release: semi_train_step and plr_train_step.
+    Paper arXiv:2402.17589v2, training on the divided set; release: semi_train_step and plr_train_step.
 
     Differs
     -------

@@ -1,0 +1,52 @@
+"""The command `plremix`."""
+
+import re
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from plremix_core.__main__ import main, run
+
+SMALL = (
+    "--set epochs 2 --set warm_up 1 --set steps_per_epoch 2 --set train_size 100 --set holdout 0 --set width 4".split()
+)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_help_shows_examples_and_every_command():
+    text = invoke("--help").output
+    for word in ("lessons", "train", "study", "lab", "plremix train --resume", "--control repel_all"):
+        assert word in text
+    for command in ("lessons", "train", "study", "lab"):
+        assert invoke(command, "--help").exit_code == 0
+
+
+@pytest.mark.slow
+def test_train_writes_a_run_that_resume_recognises_as_finished(tmp_path):
+    done = invoke("train", "--out", str(tmp_path), *SMALL)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"last 0\.\d{4} .*best 0\.\d{4}", done.output)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 2
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == 2
+    again = invoke("train", "--resume", str(tmp_path))
+    assert again.exit_code == 0 and again.output.splitlines()[-1] == done.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--set", "epochz", "3"], "Did you mean epochs"),
+        (["train", "--rate", "0.37"], "noise and rate must be one of"),
+        (["train", "--set", "lr", "fast"], "lr must be of type float, got 'fast'"),
+        (["train", "--dataset", "mnist"], "dataset must be one of"),
+        (["lessons", "--only", "77"], "notebooks must be at least one"),
+    ],
+)
+def test_mistakes_are_one_line_with_a_remedy(monkeypatch, arguments, message):
+    monkeypatch.setattr("sys.argv", ["plremix", *arguments])
+    with pytest.raises(SystemExit, match=message):
+        run()

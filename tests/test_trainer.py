@@ -1,0 +1,556 @@
+"""Whole trainings on few images: learning, repeating, resuming, stopping, and small or empty parts."""
+
+import dataclasses
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from plremix_core import checkpoint, data, steps
+from plremix_core.config import METHODS, Config
+from plremix_core.gmm import Division
+from plremix_core.seeds import generator
+from plremix_core.trainer import Trainer
+
+TINY = dict(
+    dataset="fashion_mnist", width=4, blocks=(1,), stem_stride=4, batch_size=8, pad=1, flip=False, fill=0, epochs=3,
+    warm_up=1, steps_per_epoch=2, kappa=((0, 1),), ramp_epochs=1, lr_drops=(2,), device="cpu",
+)  # fmt: skip
+CLASSES = ("left", "right", "top", "bottom")
+
+
+def settings(**changes):
+    return Config(**(TINY | changes))
+
+
+def bars(n, seed, size=8):
+    """Images of which one half is bright: four classes that any network can tell apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 4
+    images = rng.integers(0, 60, (n, size, size), dtype=np.uint8)
+    half = size // 2
+    places = (np.s_[:, :half], np.s_[:, half:], np.s_[:half, :], np.s_[half:, :])
+    for image, label in zip(images, labels):
+        image[places[label]] += 150
+    return images, labels
+
+
+def dataset(n=64, wrong=0.3, seed=0, known=True):
+    images, true = bars(n, seed)
+    rng = np.random.default_rng(seed)
+    given = true.copy()
+    chosen = rng.permutation(n)[: int(wrong * n)]
+    given[chosen] = (true[chosen] + 1 + rng.integers(3, size=len(chosen))) % 4
+    return data.from_arrays(images, given, *bars(40, seed + 1), CLASSES, true=true if known else None, name="bars")
+
+
+def bits(trainer):
+    """Sum over everything that training changes: weights, statistics, prototypes, momentum, selection."""
+    digest = hashlib.sha256()
+    for net, optimizer in zip(trainer.nets, trainer.optimizers):
+        for tensor in net.state_dict().values():
+            digest.update(tensor.numpy().tobytes())
+        for entry in optimizer.state_dict()["state"].values():
+            digest.update(entry["momentum_buffer"].numpy().tobytes())
+    for tensor in trainer.adaptive:
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def table(history):
+    return history.table.drop(columns="seconds")
+
+
+def trained(config, images, folder=None):
+    trainer = Trainer(config, images, folder)
+    return trainer, trainer.fit(progress=False)
+
+
+@pytest.fixture(scope="module")
+def straight():
+    """One run without interruption."""
+    return trained(settings(epochs=4), dataset())
+
+
+# ----------------------------------------------------------------------------------------------------- learning
+
+
+def test_short_training_on_wrong_labels_beats_chance_by_far():
+    config = settings(epochs=5, warm_up=2, steps_per_epoch=12, lr=0.05, width=8, batch_size=16, lr_drops=(), pad=0)
+    _, history = trained(config, dataset(160, wrong=0.3))
+    assert history.table["test_accuracy"].iloc[-1] >= 0.25 + 0.4
+    assert history.table["auc_1"].iloc[-1] >= 0.5 + 0.25
+    assert history.table["x_1"].iloc[1] < history.table["x_1"].iloc[0]
+
+
+@pytest.mark.slow
+def test_training_on_the_bundled_images_beats_chance_by_far():
+    config = settings(
+        dataset="fashion_mnist", train_size=1000, width=8, blocks=(1, 1), epochs=8, warm_up=4, steps_per_epoch=25,
+        batch_size=32, lr=0.05, lr_drops=(), rate=0.5, kappa=((0, 3), (6, 2)),
+    )  # fmt: skip
+    whole = data.prepare(config)
+    part = dataclasses.replace(whole, test_images=whole.test_images[:500], test_labels=whole.test_labels[:500])
+    trainer, history = trained(config, part)
+    assert history.best >= 0.1 + 0.35
+    assert history.table["auc_1"].iloc[-1] >= 0.5 + 0.15
+    outputs = trainer.per_sample(trainer.nets[0])
+    predicted = outputs["proto_logits"].argmax(dim=1)
+    assert float((predicted == part.true).double().mean()) >= 0.1 + 0.15  # the prototypes mean something
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("flat", [True, False])
+def test_every_method_runs(method, flat):
+    trainer, history = trained(settings(method=method, flat=flat, epochs=2), dataset())
+    assert len(history.table) == 2
+    assert np.isfinite(history.table.filter(regex="^(total|x|u|penalty|contrast)_").to_numpy()).all()
+    semi = method != "ce"
+    assert ("clean_1" in history.table) == semi
+    assert (history.table["negatives_1"].iloc[0] > 0) == (method not in ("ce", "dividemix"))
+    assert all(tensor.isfinite().all() for net in trainer.nets for tensor in net.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [dict(prototypes_from="peer"), dict(supervised_view="strong"), dict(confidence_penalty=True), dict(warm_up=0),
+     dict(steps_per_epoch=0), dict(warm_up=3), dict(lambda_u=0.0, lambda_c=0.0)],
+    ids=str,
+)  # fmt: skip
+def test_every_variant_runs(changes):
+    _, history = trained(settings(**changes), dataset())
+    assert np.isfinite(history.table["total_1"]).all()
+
+
+def test_one_pass_over_the_clean_part_is_an_epoch_unless_steps_are_given(monkeypatch):
+    count = []
+    monkeypatch.setattr(Trainer, "descend", lambda self, m, terms: count.append(m))
+    trainer = Trainer(settings(steps_per_epoch=0, batch_size=8), dataset(64))
+    trainer.train_supervised(0, 0)
+    assert len(count) == 64 // 16
+    p_clean = np.where(np.arange(64) < 30, 0.9, 0.1)
+    division = Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    outputs = trainer.per_sample(trainer.nets[1])
+    count.clear()
+    trainer.train_divided(1, 0, division, outputs["logits"])
+    assert len(count) == 30 // 8
+
+
+@pytest.mark.parametrize("source", ["own", "peer"])
+def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_by_its_source(monkeypatch, source):
+    passes, trained_on, moved_by = [], [], []
+    per_sample, train, move = Trainer.per_sample, Trainer.train_divided, Trainer.move_prototypes
+
+    def spy_pass(self, net):
+        passes.append(per_sample(self, net))
+        return passes[-1]
+
+    def spy_train(self, epoch, m, division, peer_logits):
+        stored = [division is d for d in self.divisions], [peer_logits is out["logits"] for out in passes[-2:]]
+        trained_on.append((m, *stored))
+        return train(self, epoch, m, division, peer_logits)
+
+    def spy_move(self, net, outputs, epoch):
+        moved_by.append((self.nets.index(net), [outputs is out for out in passes[-2:]]))
+        return move(self, net, outputs, epoch)
+
+    for name, spy in (("per_sample", spy_pass), ("train_divided", spy_train), ("move_prototypes", spy_move)):
+        monkeypatch.setattr(Trainer, name, spy)
+    trained(settings(epochs=2, prototypes_from=source), dataset())
+    assert trained_on == [(0, [False, True], [False, True]), (1, [True, False], [True, False])]
+    assert moved_by == [(m, [(m == 0) == (source == "own"), (m == 1) == (source == "own")]) for m in (0, 1)]
+
+
+def test_mixing_is_fresh_in_every_step_and_the_unsupervised_weight_ramps_up_within_an_epoch(monkeypatch):
+    seen, semi_step = [], steps.semi_step
+
+    def spy(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, config):
+        seen.append((mix, permutation.tolist(), weight_u))
+        return semi_step(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, config)
+
+    monkeypatch.setattr(steps, "semi_step", spy)
+    trained(settings(epochs=3, warm_up=1, steps_per_epoch=2, lambda_u=8.0, ramp_epochs=4, mixup_alpha=0.5), dataset())
+    mixes, permutations, weights = zip(*seen)
+    assert weights == pytest.approx((0, 1, 0, 1, 2, 3, 2, 3))  # two steps of each network in two epochs
+    assert all(0.5 <= mix <= 1 for mix in mixes)
+    assert len(set(mixes)) == 8
+    assert all(sorted(permutation) == list(range(4 * 8)) for permutation in permutations)
+    assert len({tuple(permutation) for permutation in permutations}) == 8
+
+
+def test_prototypes_start_as_class_means_at_the_end_of_warm_up():
+    trainer = Trainer(settings(epochs=1, warm_up=1), dataset())
+    trainer.fit(progress=False)
+    for net in trainer.nets:
+        q = trainer.predict(net, trainer.images)[1]
+        for c in range(4):
+            mean = q[trainer.given == c].double().mean(dim=0)
+            torch.testing.assert_close(net.prototypes[c].double(), mean / mean.norm(), rtol=1e-4, atol=1e-5)
+
+
+def test_plain_cross_entropy_has_no_prototypes():
+    trainer, _ = trained(settings(method="ce", epochs=2), dataset())
+    assert all((net.prototypes == 0).all() for net in trainer.nets)
+
+
+def test_a_class_without_given_labels_gives_no_nan():
+    images = dataset()
+    images = dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
+    trainer, history = trained(settings(), images)
+    assert np.isfinite(history.table["total_1"]).all()
+    assert all(net.prototypes.isfinite().all() for net in trainer.nets)
+
+
+# ------------------------------------------------------------------------------------------------ repeatability
+
+
+def test_same_seed_gives_equal_bits_and_another_seed_others(straight):
+    again = trained(settings(epochs=4), dataset())
+    assert bits(again[0]) == bits(straight[0])
+    pd.testing.assert_frame_equal(table(again[1]), table(straight[1]), check_exact=True)
+    assert bits(trained(settings(epochs=4, seed=1), dataset())[0]) != bits(straight[0])
+
+
+def test_the_two_networks_differ(straight):
+    a, b = straight[0].nets
+    assert (a.stem.weight != b.stem.weight).any()
+
+
+def test_global_random_states_are_left_alone_and_do_not_matter(straight):
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    random.seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+    trainer, _ = trained(settings(epochs=4), dataset())
+    assert (torch.get_rng_state() == before[0]).all()
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    assert random.getstate() == before[2]
+    assert bits(trainer) == bits(straight[0])
+
+
+def test_generator_depends_on_every_key():
+    def first(*keys):
+        return float(torch.rand(1, generator=generator(*keys), dtype=torch.float64))
+
+    values = {first(0, 1, 0), first(0, 1, 1), first(0, 2, 0), first(1, 1, 0)}
+    assert len(values) == 4
+    assert first(3, 2, 1) == first(3, 2, 1)
+
+
+# ------------------------------------------------------------------------------------------------------- resume
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_resume_gives_the_bits_of_a_run_without_interruption(straight, tmp_path, stop):
+    class Stop(Exception):
+        pass
+
+    def interrupt(trainer, row):
+        if trainer.epoch == stop:
+            raise Stop
+
+    with pytest.raises(Stop):
+        Trainer(settings(epochs=4), dataset(), tmp_path).fit(progress=False, on_epoch=interrupt)
+    resumed = Trainer.resume(tmp_path, dataset())
+    assert resumed.epoch == stop
+    history = resumed.fit(progress=False)
+    assert bits(resumed) == bits(straight[0])
+    pd.testing.assert_frame_equal(table(history), table(straight[1]), check_exact=True)
+
+
+def test_resume_falls_back_from_a_damaged_checkpoint_and_ends_with_the_same_bits(straight, tmp_path, caplog):
+    trained(settings(epochs=4), dataset(), tmp_path)
+    newest = max(tmp_path.glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed = Trainer.resume(tmp_path, dataset())
+    assert resumed.epoch == 3
+    assert "epoch-0004.pt is damaged" in caplog.text
+    resumed.fit(progress=False)
+    assert bits(resumed) == bits(straight[0])
+
+
+def test_resume_of_a_finished_run_has_nothing_to_do(straight, tmp_path):
+    trained(settings(epochs=4), dataset(), tmp_path)
+    resumed = Trainer.resume(tmp_path, dataset())
+    assert resumed.fit(progress=False).table["epoch"].tolist() == [0, 1, 2, 3]
+    assert bits(resumed) == bits(straight[0])
+
+
+def test_resume_prepares_the_data_of_the_settings_by_itself(tmp_path):
+    config = settings(train_size=40, epochs=1)
+    trained(config, data.prepare(config), tmp_path)
+    resumed = Trainer.resume(tmp_path)
+    assert resumed.config == config
+    assert (resumed.data.given == data.prepare(config).given).all()
+
+
+def test_data_of_another_run_are_refused(tmp_path):
+    trained(settings(epochs=1), dataset(seed=0), tmp_path)
+    with pytest.raises(ValueError, match=r"data must be those of the run \([0-9a-f]{12}\), got .*Pass the run's"):
+        Trainer.resume(tmp_path, dataset(seed=5))
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="folder must be one with a readable checkpoint, got .* Start again"):
+        Trainer.resume(tmp_path, dataset())
+
+
+def test_a_new_run_in_the_folder_of_a_longer_one_does_not_lose_its_own_checkpoints(tmp_path):
+    trained(settings(epochs=4), dataset(), tmp_path)
+    try:
+        Trainer(settings(epochs=1, seed=9), dataset(), tmp_path).fit(progress=False)
+    except ValueError:
+        return  # refusing the folder is right too
+    assert Trainer.resume(tmp_path, dataset()).config.seed == 9
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import test_trainer as t
+folder, images = Path(sys.argv[1]), t.dataset()
+fresh = not any(folder.glob("*.pt"))
+trainer = t.Trainer(t.settings(epochs=8), images, folder) if fresh else t.Trainer.resume(folder, images)
+trainer.fit(progress=False)
+(folder / "bits.txt").write_text(t.bits(trainer))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_path):
+    expected = bits(trained(settings(epochs=8), dataset())[0])
+    command = [sys.executable, "-c", SCRIPT.format(tests=os.path.dirname(__file__)), str(tmp_path)]
+    rng, kills = random.Random(0), 0
+    for _ in range(4):
+        seen = set(tmp_path.glob("*.pt"))
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while kills < 2 and process.poll() is None and set(tmp_path.glob("*.pt")) <= seen:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        if kills < 2 and process.poll() is None:
+            time.sleep(rng.uniform(0, 0.2))  # also in the middle of a save
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            checkpoint.load_newest(tmp_path)  # never unreadable
+            continue
+        error = process.communicate(timeout=120)[1].decode()
+        assert process.returncode == 0, error
+        break
+    assert kills >= 1
+    assert (tmp_path / "bits.txt").read_text() == expected
+
+
+# ---------------------------------------------------------------------------------------- small and empty parts
+
+
+def divided(monkeypatch, p_clean):
+    """Train two epochs with a given posterior instead of the mixture."""
+    p = np.asarray(p_clean, dtype=np.float64)
+    division = Division(p, p > 0.5, p[:, None], None, 0, 0.5)
+    monkeypatch.setattr(Trainer, "divide", lambda self, outputs, epoch, m: division)
+    return trained(settings(), dataset(len(p)))
+
+
+@pytest.mark.parametrize(
+    ("p_clean", "clean", "noisy"),
+    [
+        ([0.9] * 3 + [0.2] * 21, 3, 21),
+        ([0.9] * 22 + [0.2] * 2, 22, 2),
+        ([1.0] * 24, 24, 0),
+        ([0.0] * 24, 0, 24),
+    ],
+    ids=["fewer clean samples than a batch", "fewer noisy ones", "no noisy part", "no clean part"],
+)
+def test_parts_smaller_than_a_batch_still_train(monkeypatch, p_clean, clean, noisy):
+    trainer, history = divided(monkeypatch, p_clean)
+    assert history.table["clean_1"].iloc[1:].tolist() == [clean] * 2
+    assert history.table["noisy_1"].iloc[1:].tolist() == [noisy] * 2
+    assert np.isfinite(history.table["total_1"]).all()
+    start = Trainer(trainer.config, trainer.data)
+    assert (trainer.nets[0].stem.weight != start.nets[0].stem.weight).any()
+
+
+@pytest.mark.parametrize("n", [2, 5, 7])
+def test_fewer_samples_than_a_batch_still_train(n):
+    _, history = trained(settings(), dataset(n, wrong=0.0))
+    assert np.isfinite(history.table["total_1"]).all()
+
+
+def test_one_image_is_refused():
+    with pytest.raises(ValueError, match="training images must be at least two, got 1. Add images."):
+        Trainer(settings(), dataset(1))
+
+
+def test_k_for_which_no_pair_can_repel_is_refused_or_trains_on_the_other_terms():
+    """2 k > C: the release gives NaN here; a batch without negatives is no error."""
+    _, history = trained(settings(kappa=((0, 3),)), dataset())
+    assert np.isfinite(history.table["total_1"]).all()
+    assert history.table["negatives_1"].iloc[1:].tolist() == [0, 0]
+
+
+def test_k_above_the_number_of_classes_is_refused_before_training():
+    with pytest.raises(ValueError, match="^(k|kappa) must be "):
+        Trainer(settings(kappa=((0, 1), (2, 5))), dataset())
+
+
+def test_all_labels_right_or_true_labels_unknown():
+    _, right = trained(settings(), dataset(wrong=0.0))
+    assert right.table["auc_1"].isna().all()  # nothing to tell apart
+    assert (right.table["precision_1"].iloc[1:] == 1).all()
+    _, unknown = trained(settings(), dataset(known=False))
+    assert "auc_1" not in unknown.table
+    assert "clean_1" in unknown.table
+
+
+def test_colour_images_train():
+    images = np.random.default_rng(0).integers(256, size=(32, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(32) % 4
+    _, history = trained(settings(), data.from_arrays(images, labels, images, labels, CLASSES))
+    assert np.isfinite(history.table["total_1"]).all()
+
+
+# -------------------------------------------------------------------------------------------------------- stops
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_terms_named():
+    with pytest.raises(FloatingPointError, match=r"'x', .*must be finite, got nan or inf in epoch 0. Lower lr"):
+        Trainer(settings(lr=1e20, steps_per_epoch=4), dataset()).fit(progress=False)
+
+
+def test_nan_in_the_middle_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    descend = Trainer.descend
+
+    def poisoned(self, m, terms):
+        descend(self, m, terms)
+        if self.epoch == 2:
+            with torch.no_grad():
+                self.nets[m].classifier.weight.fill_(float("nan"))
+
+    monkeypatch.setattr(Trainer, "descend", poisoned)
+    trainer = Trainer(settings(epochs=4), dataset(), tmp_path)
+    with pytest.raises(FloatingPointError, match="must be finite, got nan or inf in epoch 2. Lower lr, or resume."):
+        trainer.fit(progress=False)
+    assert (trainer.epoch, len(trainer.rows)) == (2, 2)
+    kept = checkpoint.load_newest(tmp_path)
+    assert kept["epoch"] == 2
+    assert all(tensor.isfinite().all() for state in kept["nets"] for tensor in state.values())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("method", ["ce", "plremix"])
+def test_a_diverged_network_never_becomes_the_newest_checkpoint(tmp_path, method, count):
+    """With one step an epoch the loss of the first epoch is finite, but the weights after it are not usable."""
+    config = settings(method=method, lr=1e38, steps_per_epoch=count, epochs=3, weight_decay=0.1)
+    with pytest.raises((FloatingPointError, ValueError), match="must be finite"):
+        Trainer(config, dataset(), tmp_path).fit(progress=False)
+    for path in tmp_path.glob("*.pt"):
+        state = torch.load(path, weights_only=True)
+        assert all(t.isfinite().all() for net in state["nets"] for t in net.values()), path.name
+
+
+# ------------------------------------------------------------------------------------------------------ history
+
+BOTH = "total x u penalty contrast negatives lr clean noisy auc precision recall"
+
+
+def test_history_has_a_row_an_epoch_and_all_columns(straight):
+    found = straight[1].table
+    names = {f"{name}_{m}" for name in BOTH.split() for m in (1, 2)}
+    assert set(found.columns) == names | {"epoch", "kappa", "test_accuracy", "seconds"}
+    assert found["epoch"].tolist() == [0, 1, 2, 3]
+    assert found["lr_1"].tolist() == pytest.approx([0.02, 0.02, 0.002, 0.002])
+    assert found["clean_1"].isna().tolist() == [True, False, False, False]
+    assert (found["clean_1"] + found["noisy_1"]).iloc[1:].tolist() == [64] * 3
+    assert found[["test_accuracy", "precision_1", "recall_2"]].iloc[1:].stack().between(0, 1).all()
+    assert (found["seconds"] > 0).all()
+
+
+def test_history_follows_the_candidate_schedule():
+    _, history = trained(settings(kappa=((0, 2), (1, 1)), epochs=2), dataset())
+    assert history.table["kappa"].tolist() == [2, 1]
+
+
+def test_hold_out_accuracy_is_recorded_if_there_is_a_hold_out():
+    images = dataset()
+    images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
+    _, history = trained(settings(epochs=1), images)
+    assert history.table["holdout_accuracy"].between(0, 1).all()
+
+
+def test_accuracy_is_that_of_the_summed_logits():
+    trainer = Trainer(settings(), dataset())
+    a, b = (trainer.predict(net, trainer.data.test_images)[0] for net in trainer.nets)
+    expected = np.mean((a + b).numpy().argmax(axis=1) == trainer.data.test_labels.numpy())
+    assert trainer.accuracy(trainer.data.test_images, trainer.data.test_labels) == pytest.approx(expected)
+
+
+def test_last_is_the_mean_of_ten_epochs_and_best_the_highest(straight):
+    rows = [{"test_accuracy": x / 100} for x in (90, 10, 20, 30, 40, 50, 60, 70, 80, 85, 15)]
+    history = type(straight[1]).from_rows(settings(), rows)
+    assert history.last == pytest.approx(0.46)
+    assert history.best == pytest.approx(0.90)
+    short = type(straight[1]).from_rows(settings(), rows[:2])
+    assert short.last == pytest.approx(0.5)
+
+
+def test_on_epoch_is_called_with_the_trainer_and_the_finished_row():
+    calls = []
+    trainer = Trainer(settings(epochs=2), dataset())
+    history = trainer.fit(progress=False, on_epoch=lambda t, row: calls.append((t, t.epoch, row)))
+    assert [(t is trainer, epoch, row["epoch"]) for t, epoch, row in calls] == [(True, 1, 0), (True, 2, 1)]
+    assert calls[1][2]["test_accuracy"] == history.table["test_accuracy"].iloc[1]
+
+
+def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
+    folder = tmp_path / "run"
+    _, history = trained(settings(), dataset(), folder)
+    assert sorted(path.name for path in folder.glob("epoch-*.pt")) == ["epoch-0002.pt", "epoch-0003.pt"]
+    read = pd.read_csv(folder / "history.csv")
+    pd.testing.assert_frame_equal(read, history.table, check_dtype=False)
+    lines = (folder / "log.txt").read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("epoch=2 kappa=1 ")
+
+
+def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trained(settings(epochs=1), dataset())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_leaves_the_data_alone():
+    images = dataset()
+    before = images.fingerprint()
+    trained(settings(), images)
+    assert images.fingerprint() == before
+
+
+def test_divide_pass_gives_the_losses_of_every_sample():
+    trainer = Trainer(settings(), dataset())
+    net = trainer.nets[0]
+    net.prototypes.copy_(torch.eye(4, 128))
+    outputs = trainer.per_sample(net)
+    for logits, loss in (("logits", "loss_cls"), ("proto_logits", "loss_proto")):
+        rows = outputs[logits].double()
+        expected = [float(row.exp().sum().log() - row[c]) for row, c in zip(rows, trainer.given.tolist())]
+        assert outputs[loss].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+    cosines = outputs["projection"].double() @ net.prototypes.double().T / 0.1
+    torch.testing.assert_close(outputs["proto_logits"].double(), cosines, rtol=1e-5, atol=1e-5)
+
+
+def test_one_dimensional_methods_divide_by_the_classifier_loss_alone():
+    for method, dims in (("plr-1d", 1), ("plremix", 2)):
+        trainer = Trainer(settings(method=method), dataset())
+        division = trainer.divide(trainer.per_sample(trainer.nets[0]), 1, 0)
+        assert division.points.shape == (64, dims)
