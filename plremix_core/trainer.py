@@ -112,6 +112,8 @@ class Trainer:
         semi = config.parts.semi and epoch >= config.warm_up
         row: dict[str, float] = {"epoch": epoch, "kappa": config.kappa_at(epoch)}
         if semi:
+            if epoch == 0:  # no warm-up at all
+                self.start_prototypes()
             outputs = [self.per_sample(net) for net in self.nets]
             self.divisions = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
             for m, division in enumerate(self.divisions):
@@ -125,12 +127,11 @@ class Trainer:
                 self.move_prototypes(net, outputs[m if config.prototypes_from == "own" else peer], epoch)
             else:
                 sums = self.train_supervised(epoch, m)
-            for name, value in sums.items():
-                row[f"{name}_{m + 1}"] = value
+            row |= {f"{name}_{m + 1}": value for name, value in sums.items()}
             bad = [name for name, value in sums.items() if not np.isfinite(value)]
             if bad:
                 raise FloatingPointError(f"{bad} must be finite, got nan or inf in epoch {epoch}. Lower lr, or resume.")
-        if config.parts.semi and epoch == config.warm_up - 1:
+        if config.parts.semi and epoch == config.warm_up - 1:  # prototypes for the first division
             self.start_prototypes()
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
@@ -148,17 +149,15 @@ class Trainer:
         """One epoch of warm-up, or of plain cross-entropy, of network `m`; returns the mean terms."""
         config, net, draws = self.config, self.nets[m].train(), generator(self.config.seed, 2, epoch, m)
         batch = min(2 * config.batch_size, len(self.given))
-        order = augment.batch_order(
-            torch.arange(len(self.given)), batch, config.steps_per_epoch or len(self.given) // batch, draws
-        )
+        count = config.steps_per_epoch or len(self.given) // batch
+        order = augment.batch_order(torch.arange(len(self.given)), batch, count, draws)
         weak = int(config.supervised_view == "weak")
         strong = (1 - weak) + (2 if config.parts.repel != "none" else 0)
         terms = []
         for index, views in augment.passes(self.images, order, weak, strong, config, draws):
             views = infer.normalise_views(views, self.data)
             pair = views[1:] if len(views) == 3 else None
-            terms.append(steps.supervised_step(net, views[0], pair, self.given[index], config))
-            self.descend(m, terms[-1])
+            terms.append(self.descend(m, steps.supervised_step(net, views[0], pair, self.given[index], config)))
         return steps.mean_terms(terms)
 
     def train_divided(self, epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
@@ -182,17 +181,16 @@ class Trainer:
             weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
             mask = steps.pairs(config, peer_logits[index], given, epoch)
             strong = strong[:, :size], strong[:, size:]
-            terms.append(
-                steps.semi_step(net, *strong, *targets, mask, max(mix, 1 - mix), permutation, weight_u, config)
-            )
-            self.descend(m, terms[-1])
+            mixing_terms = max(mix, 1 - mix), permutation, weight_u, config
+            terms.append(self.descend(m, steps.semi_step(net, *strong, *targets, mask, *mixing_terms)))
         return steps.mean_terms(terms)
 
-    def descend(self, m: int, terms: steps.Terms) -> None:
-        """One SGD step of network `m`."""
+    def descend(self, m: int, terms: steps.Terms) -> steps.Terms:
+        """One SGD step of network `m`; returns the terms without their graph."""
         self.optimizers[m].zero_grad(set_to_none=True)
         terms.total.backward()
         self.optimizers[m].step()
+        return steps.Terms(*(value.detach() for value in terms))
 
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `infer.predict`."""
@@ -215,11 +213,8 @@ class Trainer:
         self.adaptive, selected, predicted = select_confident(
             self.adaptive, outputs["proto_logits"], outputs["logits"], epoch / self.config.epochs
         )
-        net.prototypes.copy_(
-            update_prototypes(
-                net.prototypes, outputs["projection"][selected], predicted[selected], self.config.proto_momentum
-            )
-        )
+        chosen = outputs["projection"][selected], predicted[selected]
+        net.prototypes.copy_(update_prototypes(net.prototypes, *chosen, self.config.proto_momentum))
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Share of images that both networks together label rightly; see `infer.accuracy`."""
