@@ -22,11 +22,15 @@ log = logging.getLogger("plremix")
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
     temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:  # full disk, say: leave no stump behind
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def save(state: dict, folder: Path, epoch: int) -> Path:
@@ -60,7 +64,8 @@ def save(state: dict, folder: Path, epoch: int) -> Path:
     torch.save(state, buffer)
     write_atomic(path, buffer.getvalue())
     write_atomic(path.with_suffix(".sha256"), hashlib.sha256(buffer.getvalue()).hexdigest().encode())
-    for old in sorted(folder.glob("epoch-*.pt"))[:-KEEP]:
+    others = sorted(other for other in folder.glob("epoch-*.pt") if other != path)
+    for old in others[: len(others) - KEEP + 1]:
         old.unlink(missing_ok=True)
         old.with_suffix(".sha256").unlink(missing_ok=True)
     return path

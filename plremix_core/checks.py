@@ -10,19 +10,17 @@ def require(holds: bool, name: str, rule: str, value: object, remedy: str) -> No
         raise ValueError(f"{name} must be {rule}, got {value!r}. {remedy}")
 
 
-def check_labels(labels: Tensor, num_classes: int, size: int | None = None) -> None:
-    """Refuse labels that are not int64 of shape (size,) with values in [0, num_classes)."""
-    require(labels.dtype == torch.int64, "labels", "int64", labels.dtype, "Convert with labels.long().")
+def check_labels(labels: Tensor, num_classes: int, size: int | None = None, name: str = "labels") -> None:
+    """Refuse labels that are not int64 of shape (size,) with values in [0, num_classes); `name` is for the message."""
+    require(labels.dtype == torch.int64, name, "int64", labels.dtype, "Convert with labels.long().")
     expected = labels.numel() if size is None else size
     require(
         tuple(labels.shape) == (expected,),
-        "labels",
+        name,
         f"of shape ({expected},)",
         tuple(labels.shape),
         "One label a sample.",
     )
     if labels.device.type == "cpu" and labels.numel():  # on a GPU the check would wait for the device
         worst = int(labels.max()) if int(labels.max()) >= num_classes else int(labels.min())
-        require(
-            0 <= worst < num_classes, "labels", f"in [0, {num_classes})", worst, "Is num_classes right for this data?"
-        )
+        require(0 <= worst < num_classes, name, f"in [0, {num_classes})", worst, "Is num_classes right for this data?")

@@ -124,7 +124,7 @@ class Config:
 
 _POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperature temperature stem_stride"
 _FRACTION = "rate momentum proto_momentum"
-_COUNT = "train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay"
+_COUNT = "seed train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay"
 RULES = [
     (_POSITIVE, lambda v: v > 0, "> 0", "See preset() for working values."),
     (_COUNT, lambda v: v >= 0, ">= 0", "See preset() for working values."),

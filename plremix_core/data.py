@@ -127,9 +127,12 @@ def from_arrays(
     )
     train = _channels_first(images)
     labels = {"given": given, "test_labels": test_labels} | ({} if true is None else {"true": true})
+    for key, value in labels.items():
+        kind = np.asarray(value).dtype
+        require(np.issubdtype(kind, np.integer), key, "integers", kind, "Number the classes from 0.")
     labels = {key: torch.from_numpy(np.asarray(value).astype(np.int64)) for key, value in labels.items()}
     for key, value in labels.items():
-        check_labels(value, len(class_names), size=len(test_images if key == "test_labels" else images))
+        check_labels(value, len(class_names), len(test_images if key == "test_labels" else images), key)
     if statistics is None:
         pixels = train.double().div(255).transpose(0, 1).flatten(1)  # (N, c, H, W) -> (c, N*H*W)
         statistics = tuple(pixels.mean(dim=1).tolist()), tuple(pixels.std(dim=1).clamp_min(1e-3).tolist())
@@ -204,6 +207,7 @@ def prepare(config: Config, folder: str | Path | None = None) -> Dataset:
     """
     whole = load(config.dataset, folder)
     size = config.train_size or len(whole.images) - config.holdout
+    require(size > 0, "holdout", f"below the {len(whole.images)} training images", config.holdout, "Lower it.")
     wanted = size + config.holdout
     require(
         0 < wanted <= len(whole.images), "train_size", f"at most {len(whole.images)} with holdout", wanted, "Lower it."

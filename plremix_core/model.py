@@ -76,7 +76,7 @@ class Network(nn.Module):
         generator: torch.Generator,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            torch.default_generator.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
             super().__init__()
             self.stem = nn.Conv2d(in_channels, width, 3, stem_stride, 1, bias=False)
             self.bn = nn.BatchNorm2d(width)

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 CLEAN, NOISY, UNUSED = "#0072B2", "#D55E00", "#9E9E9E"  # Okabe-Ito blue and vermilion; grey
 COLOURS = ["#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#000000"]
@@ -17,13 +18,9 @@ STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "legend.frameon": False,
 }
 
 
@@ -242,12 +239,12 @@ def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: floa
     -------
     Figure
     """
-    figure, axes = panels(len(posteriors), width=3.5 * len(posteriors), height=3.9, sharey=True)
+    figure, axes = panels(len(posteriors), width=3.2 * len(posteriors), height=3.6, sharey=True)
     for ax, posterior, title in zip(axes[0], posteriors, titles):
         grid = np.linspace(0, 1, len(posterior))
         ax.contourf(grid, grid, posterior, levels=[threshold, 1.01], colors=[UNUSED], alpha=0.3)
         ax.contour(grid, grid, posterior, levels=[threshold], colors="black", linewidths=1.4)
-        style = dict(s=max(9, 600 / len(points)), alpha=0.75, linewidths=1)
+        style = dict(s=max(8, 600 / len(points)), linewidths=0.8)
         ax.scatter(*points[~noisy].T, marker="o", facecolors="none", edgecolors=CLEAN, label="clean sample", **style)
         ax.scatter(*points[noisy].T, marker="x", color=NOISY, label="noisy sample", **style)
         ax.set(title=title, xlabel="classifier loss, scaled to [0, 1]", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
@@ -260,22 +257,24 @@ def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: floa
 
 def mixture_surfaces(axis, density, posterior, *, threshold: float = 0.5) -> Figure:
     """Surfaces of density and posterior (G, G) over the plane of both losses, and contours; see `Division.on_grid`."""
-    wide = dict(width=12.4, height=4.1, subplot_kw={"projection": "3d"}, gridspec_kw={"width_ratios": [5, 5, 4]})
+    wide = dict(width=11, height=3.3, subplot_kw={"projection": "3d"}, gridspec_kw={"width_ratios": [5, 5, 4]})
     figure, axes = panels(3, **wide)
     (left, middle, old), (x, y) = axes[0], np.meshgrid(axis, axis)
     colours = mpl.colors.LinearSegmentedColormap.from_list("division", [NOISY, "white", CLEAN])
     for ax, height, label in ((left, density, "density"), (middle, posterior, "P(clean)")):
-        ax.plot_surface(x, y, height, facecolors=colours(posterior), rcount=45, ccount=45, linewidth=0)
+        ax.plot_surface(
+            x, y, height, facecolors=colours(posterior), rcount=40, ccount=40, linewidth=0, antialiased=False
+        )
         ax.set(zlabel=label, xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         ax.view_init(30, 35)
     left.set_title("Small losses pile up, large ones spread")
-    middle.set_title("Between the hills P(clean) falls like a cliff")
+    middle.set_title("Between them P(clean) falls like a cliff")
     old.remove()
     right = figure.add_subplot(axes[0, 2].get_subplotspec())
     right.contourf(x, y, posterior, levels=np.linspace(0, 1, 11), cmap=colours, alpha=0.6)
     right.contour(x, y, density, levels=density.max() * 0.5 ** np.arange(7, 0, -1), colors="#555555", linewidths=0.8)
     right.contour(x, y, posterior, levels=[threshold], colors="black", linewidths=2)
-    right.set(title="From above: the boundary is curved", aspect="equal")
+    right.set(title="From above: a curved boundary", aspect="equal")
     for ax in (left, middle, right):
         ax.set(xlabel="classifier loss, scaled", ylabel="prototype loss, scaled")
     return figure
@@ -344,17 +343,21 @@ def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     ax = axes[0, 0]
     ax.plot(table["epoch"] + 1, table["test_accuracy"], color=COLOURS[0], lw=2, label=name)
     ax.plot(baseline["epoch"] + 1, baseline["test_accuracy"], color=COLOURS[1], lw=2, ls="--", label="cross-entropy")
-    ax.set(title="Accuracy on the test set", ylabel="test accuracy (fraction)")
+    ends = (one["test_accuracy"].tail(3).mean() for one in (table, baseline))
+    ax.set(title="{} ends at {:.0%}, cross-entropy at {:.0%}".format(name, *ends), ylabel="test accuracy (fraction)")
     for m, style in ((1, "-"), (2, ":")):
         for ax, column in ((axes[0, 1], f"auc_{m}"), (axes[0, 2], f"clean_{m}")):
             if column in table:
                 ax.plot(table["epoch"] + 1, table[column], style, color=COLOURS[0], lw=2, label=f"network {m}")
-    axes[0, 1].set(title="How well the division separates", ylabel="AUC of p(clean)")
+    found = table.get("auc_1", table["epoch"] * float("nan")).iloc[-1]
+    axes[0, 1].set(title=f"The division ends at AUC {found:.2f}", ylabel="AUC of p(clean)")
     axes[0, 2].axhline(clean, color=UNUSED, lw=1.5, ls="--", label="true number")
-    axes[0, 2].set(title="Samples called clean", ylabel="samples")
+    called = table.get("clean_1", table["epoch"] * float("nan")).iloc[-1]
+    axes[0, 2].set(title=f"{called:,.0f} are called clean, {clean:,} are", ylabel="samples called clean")
     for ax in axes[0]:
         ax.axvline(warm_up + 0.5, color=UNUSED, lw=0.8)
         ax.set(xlabel="epochs trained", xlim=(0.5, len(table) + 0.5))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend(fontsize=9)
     return figure
 
@@ -390,11 +393,13 @@ def method_dots(last, best, xlabel: str) -> Figure:
     return figure
 
 
-def maps(rows: list[dict], labels, names) -> Figure:
+def maps(finding: str, rows: list[dict], labels, names) -> Figure:
     """Small multiples of two-dimensional maps, coloured and marked by class, with one legend.
 
     Parameters
     ----------
+    finding : str
+        Title of the whole figure.
     rows : list of dict of str to ndarray of shape (n, 2)
         Maps by title, one row of panels an entry.
     labels : ndarray of shape (n,), or list of list of such arrays
@@ -416,9 +421,10 @@ def maps(rows: list[dict], labels, names) -> Figure:
                 ax.scatter(*points[classes == c].T, label=name, **style)
             ax.set(title=title, xticks=[], yticks=[])
             ax.set_aspect("equal", adjustable="datalim")
-            ax.set_xlabel("map coordinate 1 (no unit)", fontsize=8)
-        axes[i, 0].set_ylabel("map coordinate 2 (no unit)", fontsize=8)
+            ax.set_xlabel("coordinate 1 (no unit)" if i == len(rows) - 1 else "", fontsize=8)
+        axes[i, 0].set_ylabel("coordinate 2 (no unit)", fontsize=8)
     handles = axes[0, 0].get_legend_handles_labels()
+    figure.suptitle(finding, weight="bold", fontsize=11.5)
     figure.legend(*handles, loc="outside right center", markerscale=2, fontsize=9)
     return figure
 

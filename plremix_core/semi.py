@@ -68,7 +68,7 @@ def sharpen(probabilities: Tensor, temperature: float = 0.5) -> Tensor:
     nothing
     """
     require(temperature > 0, "temperature", "> 0", temperature, "The paper uses 0.5.")
-    powered = probabilities ** (1 / temperature)
+    powered = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1 / temperature)  # the largest is 1
     return powered / powered.sum(dim=1, keepdim=True)
 
 

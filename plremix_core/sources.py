@@ -83,6 +83,6 @@ def _from_torchvision(name: str, folder: Path) -> dict[str, np.ndarray]:
     try:
         train, test = (kind(str(folder / "cache"), train=train, download=True) for train in (True, False))
     except Exception as error:
-        remedy = f"Without a network put {FILES[name]} or torchvision's folder into {folder}."
+        remedy = f"Without a network put {FILES[name]} into {folder}, or torchvision's files into {folder / 'cache'}."
         raise ValueError(f"{name} must be downloadable or present, got {error!r}. {remedy}") from error
     return dict(zip(PARTS, (train.data, np.array(train.targets), test.data, np.array(test.targets))))

@@ -28,6 +28,10 @@ class Terms(NamedTuple):
     contrast: Tensor
     negatives: Tensor
 
+    def detached(self) -> "Terms":
+        """The same without the graph, so that keeping the terms of an epoch keeps no activations."""
+        return Terms(*(value.detach() for value in self))
+
 
 def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, flat: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, mean log-repulsion and mean number of negatives for projections (B, V, D) under mask (B, B)."""
@@ -190,5 +194,5 @@ def semi_step(
 
 def mean_terms(terms: list[Terms]) -> dict[str, float]:
     """Means over the steps of an epoch; the only wait for the device."""
-    means = torch.stack([torch.stack([value.detach().float() for value in step]) for step in terms]).mean(dim=0)
+    means = torch.stack([torch.stack([value.float() for value in step]) for step in terms]).mean(dim=0)
     return dict(zip(Terms._fields, means.tolist()))

@@ -50,6 +50,10 @@ class Trainer:
 
     def __init__(self, config: Config, data: Dataset, folder: str | Path | None = None) -> None:
         require(len(data.images) >= 2, "training images", "at least two", len(data.images), "Add images.")
+        most = max(k for _, k in config.kappa)
+        require(
+            most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
+        )
         self.config, self.data = config, data
         self.folder = None if folder is None else Path(folder)
         found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -85,8 +89,13 @@ class Trainer:
         Raises
         ------
         FloatingPointError
-            If a loss is not finite; the last checkpoint stays as it was.
+            If a loss or weight is not finite; the last checkpoint stays as it was.
+        ValueError
+            If a new training would write into a folder that holds another one's checkpoints.
         """
+        used = self.epoch == 0 and self.folder is not None and any(self.folder.glob("epoch-*.pt"))
+        remedy = "Go on with Trainer.resume(folder), or choose another folder."
+        require(not used, "folder", "without checkpoints of another training", str(self.folder), remedy)
         bar = tqdm(total=self.config.epochs, initial=self.epoch, disable=not progress, unit="epoch")
         while self.epoch < self.config.epochs:
             row = self.run_epoch(self.epoch)
@@ -128,11 +137,11 @@ class Trainer:
             else:
                 sums = self.train_supervised(epoch, m)
             row |= {f"{name}_{m + 1}": value for name, value in sums.items()}
-            bad = [name for name, value in sums.items() if not np.isfinite(value)]
-            if bad:
-                raise FloatingPointError(f"{bad} must be finite, got nan or inf in epoch {epoch}. Lower lr, or resume.")
+            must_be_finite([name for name, value in sums.items() if not np.isfinite(value)], epoch)
         if config.parts.semi and epoch == config.warm_up - 1:  # prototypes for the first division
             self.start_prototypes()
+        states = [value for net in self.nets for value in net.state_dict().values()]
+        must_be_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
@@ -157,7 +166,9 @@ class Trainer:
         for index, views in augment.passes(self.images, order, weak, strong, config, draws):
             views = infer.normalise_views(views, self.data)
             pair = views[1:] if len(views) == 3 else None
-            terms.append(self.descend(m, steps.supervised_step(net, views[0], pair, self.given[index], config)))
+            step = steps.supervised_step(net, views[0], pair, self.given[index], config)
+            self.descend(m, step)
+            terms.append(step.detached())
         return steps.mean_terms(terms)
 
     def train_divided(self, epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
@@ -182,15 +193,16 @@ class Trainer:
             mask = steps.pairs(config, peer_logits[index], given, epoch)
             strong = strong[:, :size], strong[:, size:]
             mixing_terms = max(mix, 1 - mix), permutation, weight_u, config
-            terms.append(self.descend(m, steps.semi_step(net, *strong, *targets, mask, *mixing_terms)))
+            step = steps.semi_step(net, *strong, *targets, mask, *mixing_terms)
+            self.descend(m, step)
+            terms.append(step.detached())
         return steps.mean_terms(terms)
 
-    def descend(self, m: int, terms: steps.Terms) -> steps.Terms:
-        """One SGD step of network `m`; returns the terms without their graph."""
+    def descend(self, m: int, terms: steps.Terms) -> None:
+        """One SGD step of network `m`."""
         self.optimizers[m].zero_grad(set_to_none=True)
         terms.total.backward()
         self.optimizers[m].step()
-        return steps.Terms(*(value.detach() for value in terms))
 
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `infer.predict`."""
@@ -256,3 +268,9 @@ class Trainer:
         trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
         return trainer
+
+
+def must_be_finite(bad: list[str], epoch: int) -> None:
+    """Stop if anything is in the list of what is not finite."""
+    if bad:
+        raise FloatingPointError(f"{bad} must be finite, got nan or inf in epoch {epoch}. Lower lr, or resume.")

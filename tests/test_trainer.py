@@ -219,6 +219,19 @@ def test_same_seed_gives_equal_bits_and_another_seed_others(straight):
     assert bits(trained(settings(epochs=4, seed=1), dataset())[0]) != bits(straight[0])
 
 
+def test_a_step_is_sgd_with_the_momentum_weight_decay_and_rate_of_the_settings():
+    trainer = Trainer(settings(lr=0.1, momentum=0.8, weight_decay=0.01), dataset())
+    weight = trainer.nets[0].classifier.weight
+    before, expected, buffer = weight.detach().clone(), weight.detach().clone(), 0.0
+    for _ in range(2):
+        zero = torch.zeros(())
+        trainer.descend(0, steps.Terms((3 * weight).sum(), zero, zero, zero, zero, zero))
+        buffer = 0.8 * buffer + 3 + 0.01 * expected
+        expected = expected - 0.1 * buffer
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-5, atol=1e-6)
+    assert (weight != before).all()
+
+
 def test_the_two_networks_differ(straight):
     a, b = straight[0].nets
     assert (a.stem.weight != b.stem.weight).any()
