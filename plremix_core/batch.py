@@ -238,7 +238,7 @@ def run_lessons(
     jobs = min(jobs or cores, len(paths))
     results: dict[Path, Result] = {}
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
-        threads = 1  # TEMPORARY
+        threads = max(1, cores // jobs)
         futures = {pool.submit(run_notebook, p, folder, parameters, timeout, threads): p for p in paths}
         for future in as_completed(futures):
             result = results[futures[future]] = future.result()

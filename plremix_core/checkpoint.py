@@ -71,6 +71,13 @@ def save(state: dict, folder: Path, epoch: int) -> Path:
     return path
 
 
+def refuse_used(folder: Path) -> None:
+    """Refuse to begin a training in a folder that holds the checkpoints of another one."""
+    remedy = "Go on with Trainer.resume(folder), or choose another folder."
+    used = any(folder.glob("epoch-*.pt"))
+    require(not used, "folder", "without checkpoints of another training", str(folder), remedy)
+
+
 def load_newest(folder: Path) -> dict:
     """Load the newest checkpoint whose sum fits, warning about each one that does not.
 

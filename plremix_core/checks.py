@@ -24,3 +24,9 @@ def check_labels(labels: Tensor, num_classes: int, size: int | None = None, name
     if labels.device.type == "cpu" and labels.numel():  # on a GPU the check would wait for the device
         worst = int(labels.max()) if int(labels.max()) >= num_classes else int(labels.min())
         require(0 <= worst < num_classes, name, f"in [0, {num_classes})", worst, "Is num_classes right for this data?")
+
+
+def require_finite(bad: list[str], epoch: int) -> None:
+    """Stop if anything is in the list of what is not finite."""
+    if bad:
+        raise FloatingPointError(f"{bad} must be finite, got nan or inf in epoch {epoch}. Lower lr, or resume.")

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import augment, checkpoint, gmm, infer, losses, steps
-from .checks import require
+from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
 from .history import History
@@ -93,9 +93,8 @@ class Trainer:
         ValueError
             If a new training would write into a folder that holds another one's checkpoints.
         """
-        used = self.epoch == 0 and self.folder is not None and any(self.folder.glob("epoch-*.pt"))
-        remedy = "Go on with Trainer.resume(folder), or choose another folder."
-        require(not used, "folder", "without checkpoints of another training", str(self.folder), remedy)
+        if self.epoch == 0 and self.folder is not None:
+            checkpoint.refuse_used(self.folder)
         bar = tqdm(total=self.config.epochs, initial=self.epoch, disable=not progress, unit="epoch")
         while self.epoch < self.config.epochs:
             row = self.run_epoch(self.epoch)
@@ -137,11 +136,11 @@ class Trainer:
             else:
                 sums = self.train_supervised(epoch, m)
             row |= {f"{name}_{m + 1}": value for name, value in sums.items()}
-            must_be_finite([name for name, value in sums.items() if not np.isfinite(value)], epoch)
+            require_finite([name for name, value in sums.items() if not np.isfinite(value)], epoch)
         if config.parts.semi and epoch == config.warm_up - 1:  # prototypes for the first division
             self.start_prototypes()
         states = [value for net in self.nets for value in net.state_dict().values()]
-        must_be_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
+        require_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
@@ -268,9 +267,3 @@ class Trainer:
         trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
         return trainer
-
-
-def must_be_finite(bad: list[str], epoch: int) -> None:
-    """Stop if anything is in the list of what is not finite."""
-    if bad:
-        raise FloatingPointError(f"{bad} must be finite, got nan or inf in epoch {epoch}. Lower lr, or resume.")

@@ -1,6 +1,7 @@
 """Recorded studies: plans expand to checked settings, finished cells are kept, records match their plan."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -58,3 +59,15 @@ def test_recorded_results_are_those_of_the_plans_present_settings(plan):
         rows = table[(table["method"] == entry["method"]) & (table["seed"] == entry["seed"])]
         assert rows["test_accuracy"].tail(10).mean() == pytest.approx(entry["last"], abs=1e-4)
         assert {"device", "versions", "date", "data", "seconds", "best"} <= set(entry)
+
+
+def test_the_table_of_the_readme_is_that_of_the_recorded_study():
+    table = pd.read_csv(ROOT / "data" / "results" / "lesson.csv")
+    curves = table.groupby(["method", "seed"])["test_accuracy"]
+    last, best = curves.apply(lambda column: column.tail(10).mean()).unstack(), curves.max().unstack()
+    rows = re.findall(r"^\| (.+?) \| ([\d.]+) ± ([\d.]+) % \| ([\d.]+) % \|$", (ROOT / "README.md").read_text(), re.M)
+    names = ["ce", "ce on strong views", "dividemix", "plremix", "naive"]
+    assert len(rows) == len(names) == len(last)
+    for name, (_, *shown) in zip(names, rows):
+        measured = 100 * last.loc[name].mean(), 100 * last.loc[name].std(), 100 * best.loc[name].mean()
+        assert [float(value) for value in shown] == pytest.approx(measured, abs=0.06)

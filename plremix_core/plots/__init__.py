@@ -1,0 +1,39 @@
+"""Figures: arrays in, `Figure` out. Nothing here fits, trains or draws random numbers.
+
+One meaning a colour everywhere: clean = blue circle, noisy = vermilion cross, unused = grey dot; our method solid,
+what it is compared with dashed.
+"""
+
+from .clusters import class_distances, maps, measure_dots
+from .division import class_similarity, loss_planes, mixture_surfaces
+from .labels import fitted_line, loss_histograms, noise_rates
+from .pairs import candidate_sets, on_circle, pair_masks
+from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
+from .training import curves, image_grid, method_dots, training
+
+__all__ = [
+    "CLASS_COLOURS",
+    "CLEAN",
+    "COLOURS",
+    "DASHES",
+    "NOISY",
+    "STYLE",
+    "UNUSED",
+    "candidate_sets",
+    "class_distances",
+    "class_similarity",
+    "curves",
+    "fitted_line",
+    "image_grid",
+    "loss_histograms",
+    "loss_planes",
+    "maps",
+    "measure_dots",
+    "method_dots",
+    "mixture_surfaces",
+    "noise_rates",
+    "on_circle",
+    "pair_masks",
+    "panels",
+    "training",
+]
