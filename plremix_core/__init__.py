@@ -9,4 +9,23 @@ probable classes and its given label. The other of the two networks is the *peer
 """
 
 __version__ = "0.1.0"
-__all__ = ["augment", "batch", "config", "data", "gmm", "lab", "losses", "model", "noise", "plots", "study", "trainer"]
+__all__ = [
+    "augment",
+    "batch",
+    "checkpoint",
+    "config",
+    "conflict",
+    "data",
+    "gmm",
+    "history",
+    "infer",
+    "lab",
+    "losses",
+    "model",
+    "noise",
+    "plots",
+    "report",
+    "steps",
+    "study",
+    "trainer",
+]

@@ -132,7 +132,9 @@ class Lesson:
     def explore(self, draw: Callable[..., Figure], **values: Sequence[float]) -> None:
         """Draw fixed panels for every combination of `values`, then, if interactive, sliders over the same."""
         for combination in itertools.product(*values.values()):
-            display(draw(**dict(zip(values, combination))))
+            setting = ", ".join(f"{name} = {value:g}" for name, value in zip(values, combination))
+            figure = draw(**dict(zip(values, combination)))
+            display(figure, metadata={"image/png": {"alt": f"The figure at the setting {setting}"}})
         if self.interactive:
             from ipywidgets import SelectionSlider, interact
 

@@ -35,8 +35,9 @@ border-bottom: 1px solid var(--line); vertical-align: top } td.n, th.n { text-al
 {% for r in results %}<tr><td><a href="{{ r.notebook }}.html">{{ r.title }}</a>
 <details><summary><small>claims</small></summary><ul>{% for c in r.claims %}
 <li class="{{ 'ok' if c.holds else 'failed' }}">{{ c.name }} {{ "holds" if c.holds else "fails" }}:
-{{ c.sentence }} <small>
-[{% for v in c["values"] %}{{ "%.4g"|format(v) }}{{ ", " if not loop.last }}{% endfor %} {{ c.rule }}]</small></li>
+{{ c.sentence }}
+<small>[{% for v in c["values"] %}{{ "%.4g"|format(v|float) }}{{ ", " if not loop.last }}{% endfor %}
+{{ c.rule }}]</small></li>
 {% endfor %}</ul></details></td>
 <td class="n">{{ r.held }} / {{ r.declared }}</td><td class="n">{{ "%.0f"|format(r.seconds) }}</td>
 <td class="{{ r.status }}">{{ r.status }}{% if r.reason %}<br><small>{{ r.reason }}</small>{% endif %}</td></tr>

@@ -69,7 +69,7 @@ def mixture_surfaces(axis, density, posterior, *, threshold: float = 0.5) -> Fig
 
 def class_similarity(matrices: dict, class_names) -> Figure:
     """Cosines (C, C) by title, prototypes of true (rows) and of given labels (columns), dot: largest of a row."""
-    figure, axes = panels(len(matrices), width=3.6 * len(matrices) + 0.8, height=4.3, sharey=True)
+    figure, axes = panels(len(matrices), width=3.3 * len(matrices) + 0.8, height=4, sharey=True)
     for ax, (title, matrix) in zip(axes[0], matrices.items()):
         ticks = dict(xticklabels=class_names, yticklabels=class_names)
         sns.heatmap(matrix, ax=ax, cmap="Blues", vmin=0, vmax=1, square=True, cbar=False, **ticks)
