@@ -113,7 +113,8 @@ class Lesson:
         expected = self.control not in breaks
         state = "holds" if holds else "FAILS"
         note = "" if expected else f" (control {self.control}: it must fail)"
-        record = dict(name=name, sentence=sentence, values=values.tolist(), rule=rule, holds=holds, breaks=list(breaks))
+        kept = [v if np.isfinite(v) else str(v) for v in values.tolist()]  # JSON has no NaN
+        record = dict(name=name, sentence=sentence, values=kept, rule=rule, holds=holds, breaks=list(breaks))
         self.records.append(record)
         text = f"{name} {state}: {sentence} [{shown} {rule}]{note}"
         display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} {state}** · {sentence} · "
@@ -127,7 +128,8 @@ class Lesson:
             print(f"{name}: not yet. Write your answer in place of None and run the cell again.")
             return
         verdict = check(answer)
-        print(f"{name}: right." if verdict is True else f"{name}: not right. {verdict or 'Try again.'}")
+        hint = verdict if isinstance(verdict, str) else "Try again."
+        print(f"{name}: not right. {hint}" if isinstance(verdict, str) or not verdict else f"{name}: right.")
 
     def explore(self, draw: Callable[..., Figure], **values: Sequence[float]) -> None:
         """Draw fixed panels for every combination of `values`, then, if interactive, sliders over the same."""

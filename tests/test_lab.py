@@ -1,5 +1,7 @@
 """What a notebook sees: claims that can fail, controls that must break them, exercises, recorded studies."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -112,6 +114,15 @@ def test_exercise_says_not_yet_right_or_the_hint(lesson, capsys):
     for answer, expected in ((None, "not yet"), (3, "E1: right."), (4, "E1: not right. count again")):
         running.exercise("E1", answer, check)
         assert expected in capsys.readouterr().out
+    for verdict, expected in ((np.True_, "E1: right."), (np.False_, "E1: not right. Try again.")):
+        running.exercise("E1", 3, lambda _, verdict=verdict: verdict)
+        assert expected in capsys.readouterr().out
+
+
+def test_a_claim_on_nan_leaves_a_record_that_is_valid_json(lesson):
+    running = lesson("coin")
+    running.claim("C9.1", "s", [float("nan"), 1.0], "> 0", breaks=["coin"])
+    assert json.loads(json.dumps(running.records[0], allow_nan=False))["values"] == ["nan", 1.0]
 
 
 def test_recorded_study_that_is_missing_is_refused_with_the_command(lesson):

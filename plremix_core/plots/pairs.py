@@ -81,7 +81,7 @@ def pair_masks(masks, true, titles: list[str]) -> Figure:
         ax.set(title=title, xlabel="sample j, by true class")
         ax.tick_params(labelbottom=False, labelleft=False, length=0)
     axes[0, 0].set_ylabel("sample i, by true class")
-    figure.get_layout_engine().set(h_pad=0.12)
+    figure.get_layout_engine().set(h_pad=0.07)
     patches = [mpl.patches.Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names)]
     figure.legend(handles=patches, loc="outside lower center", ncols=4 if len(masks) > 2 else 2)
     return figure
