@@ -50,3 +50,12 @@ def test_mistakes_are_one_line_with_a_remedy(monkeypatch, arguments, message):
     monkeypatch.setattr("sys.argv", ["plremix", *arguments])
     with pytest.raises(SystemExit, match=message):
         run()
+
+
+def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
+    seen = []
+    monkeypatch.setattr("plremix_core.__main__.subprocess.call", lambda command: seen.append(command) or 0)
+    assert invoke("lab", "--", "--port=9999").exit_code == 0
+    (command,) = seen
+    assert "--ServerApp.ip=127.0.0.1" in command and command[-1] == "--port=9999"
+    assert not any("token" in word or "password" in word for word in command)
