@@ -24,6 +24,7 @@ __all__ = [
     "model",
     "noise",
     "plots",
+    "presets",
     "report",
     "steps",
     "study",

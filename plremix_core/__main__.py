@@ -10,8 +10,9 @@ import click
 import yaml
 
 from . import batch, data, report, study
-from .config import METHODS, PROFILES, preset
+from .config import METHODS
 from .lab import ROOT
+from .presets import PROFILES, preset
 from .trainer import Trainer
 
 

@@ -1,4 +1,4 @@
-"""All settings of a run in one frozen, checked object, and the paper's settings by name."""
+"""All settings of a run in one frozen, checked object; `presets` has the paper's."""
 
 import dataclasses
 import difflib
@@ -27,9 +27,15 @@ METHODS = {
     "ce": Method(semi=False, repel="none", dims=1),
     "dividemix": Method(semi=True, repel="none", dims=1),
     "naive": Method(semi=True, repel="all", dims=1),
+    "naive-2d": Method(semi=True, repel="all", dims=2),
     "plr-1d": Method(semi=True, repel="plr", dims=1),
     "plremix": Method(semi=True, repel="plr", dims=2),
 }
+
+
+RATED = ("sym", "asym", "asym-consecutive", "instance")  # noises drawn at a rate; see noise.corrupt
+HUMAN = ("aggre", "random1", "random2", "random3", "worse", "fine")  # columns of CIFAR-10N, and CIFAR-100N (fine)
+NOISES = (*RATED, *HUMAN, "file", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +49,28 @@ class Config:
     """
 
     dataset: str = "cifar10"  # name known to data.load
-    noise: str = "sym"  # sym | asym | none; see noise.corrupt
-    rate: float = 0.5  # nominal share of the labels drawn anew, fraction in [0, 1)
+    noise: str = "sym"  # one of NOISES
+    rate: float = 0.5  # nominal share of the labels drawn anew, fraction in [0, 1); 0 where the noise has no rate
+    label_file: str = ""  # given labels for noise = "file": .npy, .npz, .json or .csv
     method: str = "plremix"  # key of METHODS
     seed: int = 0  # every random number of the run follows from it
     train_size: int = 0  # training images used, class-balanced; 0 = all
     holdout: int = 0  # training images set aside with their given labels, samples
-    width: int = 64  # channels of the first stage
+    image_size: int = 0  # shorter side that files are resized to, pixels; 0 = as they are (all alike)
+    backbone: str = "preact"  # preact | resnet50 | inception_resnet_v2
+    pretrained: bool = False  # start resnet50 from torchvision's ImageNet weights
+    width: int = 64  # channels of the first stage of preact
     blocks: tuple[int, ...] = (2, 2, 2, 2)  # residual blocks a stage; PreAct-ResNet-18
     stem_stride: int = 1  # stride of the first convolution; 2 for CPUs
-    epochs: int = 400  # E; the release's loop runs one more
+    pooled: int = 1  # side of the pooled last map of preact; the release has 2 on Tiny-ImageNet
+    epochs: int = 400  # E
+    extra_epochs: int = 0  # epochs after E; the release's loop runs one (fault 9)
     warm_up: int = 10  # W, epochs before the first division
+    warm_up_contrast: bool = True  # False: cross-entropy alone in warm-up
     batch_size: int = 64  # B of the clean and of the noisy part; warm-up uses 2 B
     steps_per_epoch: int = 0  # SGD steps a network; 0 = one pass over the clean part, as in the release
     lr: float = 0.02
+    lr_decay: str = "steps"  # steps: by lr_drops | linear: to zero at E
     lr_drops: tuple[int, ...] = (200,)  # epochs from which lr is divided by 10 (once more each)
     momentum: float = 0.9
     weight_decay: float = 5e-4
@@ -72,20 +86,25 @@ class Config:
     kappa: tuple[tuple[int, int], ...] = ((0, 3), (40, 2), (70, 1))  # (from epoch, predicted candidates)
     proto_momentum: float = 0.99
     prototypes_from: str = "own"  # own | peer (the release's fault 1)
+    short_parts: str = "fill"  # a part below B is filled up | the epoch skipped, "skip" (fault 4)
+    mask_rows: str = "sample"  # predictions behind the mask: the sample's own | its position's in the part (fault 6)
     confidence_penalty: bool = False  # in warm-up; the paper: asymmetric noise only
     supervised_view: str = "weak"  # view that warm-up and plain cross-entropy train on: weak | strong
+    policy: str = "cifar10"  # AutoAugment policy of the strong view: cifar10 | imagenet
+    crop: int = 0  # side of weak and evaluation views, pixels; 0 = the whole image
+    multi_crop: tuple[tuple[int, int, float, float], ...] = ()  # strong views: (number, side, least, most area)
     pad: int = 4  # pixels of zero padding before the random crop
     flip: bool = True  # horizontal flip with probability 0.5
     fill: int = 128  # grey value that geometric operations of the strong view bring in
+    precision: str = "float32"  # float32 | bf16: backbone under autocast; heads, losses, mixture stay float32
+    compile: bool = False  # torch.compile the backbone
     device: str = "auto"  # auto | cpu | cuda | cuda:1 | mps
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type is float and type(value) is int:
-                object.__setattr__(self, field.name, float(value))
-            else:
-                _check_type(field.name, field.type, value)
+            object.__setattr__(self, field.name, _typed(field.name, field.type, getattr(self, field.name)))
+        if self.noise not in RATED:
+            object.__setattr__(self, "rate", 0.0)
         for names, holds, rule, remedy in RULES:
             for name in names.split():
                 value = getattr(self, name)
@@ -93,6 +112,8 @@ class Config:
         require(
             self.warm_up <= self.epochs, "warm_up", f"at most epochs = {self.epochs}", self.warm_up, "Train longer."
         )
+        given = bool(self.label_file) == (self.noise == "file")
+        require(given, "label_file", "given if and only if noise is file", self.label_file, "Set both or none.")
         starts = [start for start, _ in self.kappa]
         holds = starts == sorted(set(starts)) and starts[:1] == [0] and min(k for _, k in self.kappa) >= 1
         require(
@@ -110,6 +131,8 @@ class Config:
 
     def lr_at(self, epoch: int) -> float:
         """Learning rate in `epoch`."""
+        if self.lr_decay == "linear":
+            return self.lr * max(1 - epoch / self.epochs, 0.0)
         return self.lr * 0.1 ** sum(epoch >= drop for drop in self.lr_drops)
 
     def replace(self, **changes: object) -> "Config":
@@ -117,40 +140,65 @@ class Config:
         return from_dict({**dataclasses.asdict(self), **changes})
 
     def fingerprint(self) -> str:
-        """First 12 hex digits of the SHA-256 of the settings; the device does not count."""
-        settings = {k: v for k, v in dataclasses.asdict(self).items() if k != "device"}
+        """First 12 hex digits of the SHA-256 of the settings off their default; the device does not count."""
+        fields = [field for field in dataclasses.fields(self) if field.name != "device"]
+        settings = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-_POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperature temperature stem_stride"
+_POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperature temperature stem_stride pooled"
 _FRACTION = "rate momentum proto_momentum"
-_COUNT = "seed train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay"
+_COUNT = (
+    "seed train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay "
+    "image_size extra_epochs crop"
+)
+_CHOICES = {  # field: what it may be, and a word on it
+    "method": (tuple(METHODS), "Check the spelling."),
+    "noise": (NOISES, "Check the spelling."),
+    "backbone": (("preact", "resnet50", "inception_resnet_v2"), "The paper trains CIFAR on preact."),
+    "policy": (("cifar10", "imagenet"), "The release has imagenet from Tiny-ImageNet on."),
+    "lr_decay": (("steps", "linear"), "The release drops by steps."),
+    "precision": (("float32", "bf16"), "The release trains in float32."),
+    "prototypes_from": (("own", "peer"), "Ours is own, the release's is peer."),
+    "short_parts": (("fill", "skip"), "Ours is fill, the release's is skip."),
+    "mask_rows": (("sample", "position"), "Ours is sample; position is the release's on Clothing1M and WebVision."),
+    "supervised_view": (("weak", "strong"), "The release trains on weak views."),
+}
+
+
+def _one_of(choices: tuple[str, ...], remedy: str) -> tuple:
+    return choices.__contains__, f"one of {', '.join(choices)}", remedy
+
+
 RULES = [
     (_POSITIVE, lambda v: v > 0, "> 0", "See preset() for working values."),
     (_COUNT, lambda v: v >= 0, ">= 0", "See preset() for working values."),
     (_FRACTION, lambda v: 0 <= v < 1, "in [0, 1)", "It is a fraction, not a percentage."),
     ("threshold", lambda v: 0 < v < 1, "in (0, 1)", "The paper uses 0.5."),
-    ("method", METHODS.__contains__, f"one of {', '.join(METHODS)}", "Check the spelling."),
-    ("noise", ("sym", "asym", "none").__contains__, "one of sym, asym, none", "Check the spelling."),
-    ("prototypes_from", ("own", "peer").__contains__, "own or peer", "Ours is own, the release's is peer."),
-    ("supervised_view", ("weak", "strong").__contains__, "weak or strong", "The release trains on weak views."),
     ("fill", lambda v: 0 <= v <= 255, "in [0, 255]", "128 is mid-grey."),
     ("blocks", lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."),
+    (
+        "multi_crop",
+        lambda v: not v or v[0][0] == 2 and all(n > 0 and s > 0 and 0 < a <= b <= 1 for n, s, a, b in v),
+        "() or (number, side, least, most area) a kind, two of the first kind",
+        "WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
+    ),
+    *((name, *_one_of(*choice)) for name, choice in _CHOICES.items()),
 ]
 
 
-def _check_type(name: str, kind: object, value: object) -> None:
-    origin = typing.get_origin(kind)
-    if origin is tuple:
+def _typed(name: str, kind: object, value: object) -> object:
+    """Return `value` if it is of `kind`, whole numbers as floats where a float is asked for; refuse the rest."""
+    if typing.get_origin(kind) is tuple:
         require(isinstance(value, tuple), name, "a tuple", value, "Write it with round brackets.")
         arguments = typing.get_args(kind)
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
         require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
-        for inner, item in zip(kinds, value):
-            _check_type(name, inner, item)
-    else:
-        right = type(value) is kind and not (kind is float and value != value)
-        require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
+        return tuple(_typed(name, inner, item) for inner, item in zip(kinds, value))
+    value = float(value) if kind is float and type(value) is int else value
+    right = type(value) is kind and not (kind is float and value != value)
+    require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
+    return value
 
 
 def from_dict(settings: dict) -> Config:
@@ -165,69 +213,3 @@ def from_dict(settings: dict) -> Config:
 
 def _tuples(value: object) -> object:
     return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-LAMBDA_U = {  # weight of L_u by data set and (noise, rate); release: the command lines of its README
-    "cifar10": {("sym", 0.2): 0, ("sym", 0.5): 25, ("sym", 0.8): 25, ("sym", 0.9): 50, ("asym", 0.4): 0},
-    "cifar100": {("sym", 0.2): 0, ("sym", 0.5): 150, ("sym", 0.8): 150, ("sym", 0.9): 150, ("asym", 0.4): 0},
-}
-PROFILES = ("quick", "full")
-SMALL = dict(  # a network and a schedule for two CPU cores; why, is told in notebook 05
-    width=32, blocks=(1, 1, 1, 1), stem_stride=4, batch_size=32, pad=1, flip=False, fill=0,
-    train_size=4000, holdout=500, epochs=16, warm_up=4, steps_per_epoch=40,
-    kappa=((0, 3), (6, 2), (8, 1)), lr_drops=(12,), ramp_epochs=4,
-)  # fmt: skip
-
-
-def preset(
-    dataset: str,
-    noise: str = "sym",
-    rate: float = 0.5,
-    *,
-    method: str = "plremix",
-    profile: str = "full",
-    **changes: object,
-) -> Config:
-    """Return the paper's settings, or settings for two CPU cores.
-
-    Parameters
-    ----------
-    dataset : str
-        fashion_mnist, cifar10 or cifar100.
-    noise, rate : str, float
-        Kind and nominal rate; lambda_u depends on them.
-    method : str
-        Key of METHODS.
-    profile : str
-        "full": the paper's schedule and PreAct-ResNet-18. "quick": a small network and a short schedule.
-    **changes : object
-        Fields of Config that replace the preset's.
-
-    Returns
-    -------
-    Config
-
-    Raises
-    ------
-    ValueError
-        If a name or value is refused, or the paper has no lambda_u for this noise and none is given.
-
-    Source
-    ------
-    Release: the command lines of its README and their defaults.
-
-    Differs
-    -------
-    fashion_mnist is not in the paper; it takes the settings of cifar10.
-    """
-    require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
-    known = LAMBDA_U["cifar100" if dataset == "cifar100" else "cifar10"]
-    if "lambda_u" not in changes and noise != "none":
-        settings = ", ".join(f"{n} {r}" for n, r in known)
-        require((noise, rate) in known, "noise and rate", f"one of {settings}", (noise, rate), "Or pass lambda_u.")
-        changes["lambda_u"] = known[noise, rate]
-    settings = dict(dataset=dataset, noise=noise, rate=rate, method=method, confidence_penalty=noise == "asym")
-    settings |= {"warm_up": 30} if dataset == "cifar100" else {}
-    settings |= {"fill": 0} if dataset == "fashion_mnist" else {}
-    settings |= SMALL if profile == "quick" else {}
-    return from_dict(settings | changes)

@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 
 from . import data
 from .checkpoint import write_atomic
-from .config import Config, from_dict, preset
+from .config import Config, from_dict
 from .lab import ROOT
+from .presets import preset
 from .trainer import Trainer
 
 

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from plremix_core.config import METHODS, Config, from_dict, preset
+from plremix_core.config import METHODS, Config, from_dict
+from plremix_core.presets import preset
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from plremix_core import conflict, losses
-from plremix_core.config import preset
 from plremix_core.data import prepare
+from plremix_core.presets import preset
 from plremix_core.trainer import Trainer
 
 EXACT = dict(rtol=1e-9, atol=1e-9)
