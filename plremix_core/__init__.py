@@ -11,11 +11,14 @@ probable classes and its given label. The other of the two networks is the *peer
 __version__ = "0.1.0"
 __all__ = [
     "augment",
+    "backbones",
     "batch",
+    "batches",
     "checkpoint",
     "config",
     "conflict",
     "data",
+    "epochs",
     "gmm",
     "history",
     "infer",

@@ -3,7 +3,7 @@
 All random parameters are drawn on the CPU from an explicit generator, so that they do not depend on the device.
 """
 
-from collections.abc import Iterator
+import math
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,10 @@ from torchvision.transforms.v2 import functional as V
 from .checks import require
 from .config import Config
 
-POLICY = AutoAugment(AutoAugmentPolicy.CIFAR10).policies  # 25 x 2 x (operation, probability, magnitude index)
-CHUNK_BYTES = 1 << 27  # views are made for as many steps at a time as fit into this many bytes
+POLICIES = {  # 25 x 2 x (operation, probability, magnitude index)
+    "cifar10": AutoAugment(AutoAugmentPolicy.CIFAR10).policies,
+    "imagenet": AutoAugment(AutoAugmentPolicy.IMAGENET).policies,
+}
 SIGNED = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness")
 
 
@@ -27,30 +29,30 @@ def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
 
 
 def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
-    """Random crop after zero padding, and horizontal flip.
+    """Random crop, after zero padding, and horizontal flip.
 
     Parameters
     ----------
     images : Tensor of shape (B, c, H, W), uint8
         Un-augmented images.
     config : Config
-        Fields pad (pixels) and flip are used.
+        Fields crop, pad (pixels) and flip are used.
     generator : torch.Generator
         On the CPU.
 
     Returns
     -------
-    Tensor of shape (B, c, H, W), uint8
-        One view of each image.
+    Tensor of shape (B, c, crop, crop), uint8
+        One view of each image; of its own size if crop is 0.
 
     Raises
     ------
     ValueError
-        If the images are not uint8 of four dimensions.
+        If the images are not uint8 of four dimensions, or smaller than the crop.
 
     Source
     ------
-    Release: dataloader_cifar.py, weak transform.
+    Release: data/data_loader.py, transform "train".
 
     Differs
     -------
@@ -60,8 +62,11 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
     require(rule, "images", "uint8 of shape (B, c, H, W)", (images.dtype, tuple(images.shape)), "See data.from_arrays.")
     batch, _, height, width = images.shape
     pad, draw = config.pad, {"generator": generator}
-    top = torch.randint(2 * pad + 1, (batch, 1), **draw) + torch.arange(height)  # (B, H)
-    left = torch.randint(2 * pad + 1, (batch, 1), **draw) + torch.arange(width)  # (B, W)
+    rows, columns = (config.crop or height, config.crop or width)
+    fits = rows <= height + 2 * pad and columns <= width + 2 * pad
+    require(fits, "crop", f"at most {min(height, width)} + 2 pad", config.crop, "Lower crop or raise image_size.")
+    top = torch.randint(height + 2 * pad - rows + 1, (batch, 1), **draw) + torch.arange(rows)  # (B, H')
+    left = torch.randint(width + 2 * pad - columns + 1, (batch, 1), **draw) + torch.arange(columns)  # (B, W')
     flip = (torch.rand(batch, 1, **draw) < 0.5) & config.flip
     left = torch.where(flip, left.flip(1), left)
     padded = F.pad(images, (pad, pad, pad, pad)).permute(0, 2, 3, 1)  # (B, c, H, W) -> (B, H+2p, W+2p, c)
@@ -71,20 +76,20 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
 
 
 def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
-    """Weak view, then AutoAugment's CIFAR-10 policy: one of 25 pairs of operations for each image.
+    """Weak view, then AutoAugment's policy: one of 25 pairs of operations for each image.
 
     Parameters
     ----------
     images : Tensor of shape (B, c, H, W), uint8
         Un-augmented images.
     config : Config
-        Fields pad, flip and fill are used.
+        Fields crop, pad, flip, policy and fill are used.
     generator : torch.Generator
         On the CPU.
 
     Returns
     -------
-    Tensor of shape (B, c, H, W), uint8
+    Tensor of shape (B, c, crop, crop), uint8
         One view of each image.
 
     Raises
@@ -94,20 +99,25 @@ def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> T
 
     Source
     ------
-    AutoAugment (arXiv:1805.09501), table 7; release: autoaugment.py.
+    AutoAugment (arXiv:1805.09501), tables 7 and 9; release: data/auto_augment.py.
 
     Differs
     -------
     torchvision's operations (random sign of rotations, nearest pixel in geometry) instead of Pillow's.
     Images that share an operation are transformed together.
     """
-    out = weak_view(images, config, generator).contiguous()
-    choice = torch.randint(len(POLICY), (len(out),), generator=generator)
+    return auto_augment(weak_view(images, config, generator).contiguous(), config, generator)
+
+
+def auto_augment(out: Tensor, config: Config, generator: torch.Generator) -> Tensor:
+    """Apply the policy to uint8 images (B, c, H, W), which are changed in place and returned."""
+    policy = POLICIES[config.policy]
+    choice = torch.randint(len(policy), (len(out),), generator=generator)
     for slot in (0, 1):
         chance = torch.rand(len(out), generator=generator)
         sign = torch.randint(2, (len(out),), generator=generator)
         groups: dict[tuple, list[Tensor]] = {}
-        for number, pair in enumerate(POLICY):
+        for number, pair in enumerate(policy):
             name, probability, level = pair[slot]
             applied = (choice == number) & (chance < probability)
             for negative in (0, 1) if name in SIGNED else (None,):
@@ -118,6 +128,47 @@ def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> T
             if len(index):
                 out[index] = apply(out[index], name, level, bool(negative), config.fill)
     return out
+
+
+def resized_crop(images: Tensor, side: int, least: float, most: float, generator: torch.Generator) -> Tensor:
+    """A random part of each image, resized to a square, and a horizontal flip with probability 0.5.
+
+    Parameters
+    ----------
+    images : Tensor of shape (B, c, H, W), uint8
+        Un-augmented images.
+    side : int
+        Of the view, pixels.
+    least, most : float
+        Share of the image's area that the part has, uniform in [least, most]; sides in a ratio from 3:4 to 4:3.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    Tensor of shape (B, c, side, side), uint8
+
+    Source
+    ------
+    Multi-crop of SwAV (arXiv:2006.09882); release: data/data_loader.py, RandomResizedCrop.
+
+    Differs
+    -------
+    A part that sticks out is cut at the border instead of drawn again.
+    """
+    batch, _, height, width = images.shape
+    draws = torch.rand(batch, 5, generator=generator, dtype=torch.float64)
+    area = (least + (most - least) * draws[:, 0]) * height * width
+    ratio = torch.exp((2 * draws[:, 1] - 1) * math.log(4 / 3))
+    rows = (area / ratio).sqrt().round().clamp(1, height)
+    columns = (area * ratio).sqrt().round().clamp(1, width)
+    top = (draws[:, 2] * (height - rows + 1)).floor().clamp(max=height - 1)
+    left = (draws[:, 3] * (width - columns + 1)).floor().clamp(max=width - 1)
+    boxes = torch.stack([top, left, rows, columns], dim=1).long().tolist()
+    parts = [V.resized_crop(image, *box, [side, side], antialias=True) for image, box in zip(images, boxes)]
+    flip = (draws[:, 4] < 0.5).to(images.device)[:, None, None, None]
+    views = torch.stack(parts)
+    return torch.where(flip, views.flip(3), views)
 
 
 def apply(images: Tensor, name: str, level: int | None, negative: bool, fill: int) -> Tensor:
@@ -141,79 +192,8 @@ def apply(images: Tensor, name: str, level: int | None, negative: bool, fill: in
         options["shear"] = [slope, 0.0] if name == "ShearX" else [0.0, slope]
         options["center"] = [0, 0]
     else:
-        require(name in ("TranslateX", "TranslateY"), "operation", "one of AutoAugment", name, "See POLICY.")
+        require(name in ("TranslateX", "TranslateY"), "operation", "one of AutoAugment", name, "See POLICIES.")
         options["translate"] = (
             [round(150 / 331 * width * share), 0] if name == "TranslateX" else [0, round(150 / 331 * height * share)]
         )
     return V.affine(images, interpolation=InterpolationMode.NEAREST, fill=[float(fill)] * images.shape[1], **options)
-
-
-def batch_order(indices: Tensor, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Draw the samples of `steps` batches, a fresh permutation each time the samples are used up.
-
-    Parameters
-    ----------
-    indices : Tensor of shape (n,), int64
-        Samples to draw from, n >= 1.
-    batch_size, steps : int
-        Size and number of the batches.
-    generator : torch.Generator
-        On the CPU.
-
-    Returns
-    -------
-    Tensor of shape (steps, batch_size), int64
-
-    Raises
-    ------
-    ValueError
-        If there is no sample.
-
-    Source
-    ------
-    Release: shuffled loaders, restarted when they end.
-
-    Differs
-    -------
-    The rest of a permutation that does not fill a batch opens the next one instead of being dropped.
-    """
-    require(len(indices) > 0, "indices", "at least one sample", 0, "Give the part a sample.")
-    rounds = -(-steps * batch_size // len(indices))
-    order = torch.cat([torch.randperm(len(indices), generator=generator) for _ in range(rounds)])
-    return indices[order[: steps * batch_size]].view(steps, batch_size)
-
-
-def passes(
-    data_images: Tensor, order: Tensor, weak: int, strong: int, config: Config, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of `order` with their views, made for many steps at a time.
-
-    Parameters
-    ----------
-    data_images : Tensor of shape (N, c, H, W), uint8
-        Whole training set, on the device.
-    order : Tensor of shape (steps, B), int64
-        From `batch_order`.
-    weak, strong : int
-        Number of views of each kind.
-    config : Config
-        See `weak_view` and `strong_view`.
-    generator : torch.Generator
-        On the CPU.
-
-    Yields
-    ------
-    index : Tensor of shape (B,), int64
-        On the device.
-    views : Tensor of shape (weak + strong, B, c, H, W), uint8
-        Weak views first.
-    """
-    size = order.shape[1]
-    chunk = max(1, CHUNK_BYTES // (size * (weak + strong) * data_images[0].numel()))
-    for part in order.split(chunk):
-        index = part.to(data_images.device)
-        images = data_images[index.flatten()]
-        kinds = [weak_view] * weak + [strong_view] * strong
-        views = torch.stack([kind(images, config, generator) for kind in kinds])  # (V, chunk*B, c, H, W)
-        views = views.unflatten(1, (-1, size)).transpose(0, 1)  # -> (chunk, V, B, c, H, W)
-        yield from zip(index, views)

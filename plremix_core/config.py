@@ -179,8 +179,10 @@ RULES = [
     ("blocks", lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."),
     (
         "multi_crop",
-        lambda v: not v or v[0][0] == 2 and all(n > 0 and s > 0 and 0 < a <= b <= 1 for n, s, a, b in v),
-        "() or (number, side, least, most area) a kind, two of the first kind",
+        lambda v: (
+            not v or v[0][0] == 2 and len(v) <= 2 and all(n > 0 and s > 0 and 0 < a <= b <= 1 for n, s, a, b in v)
+        ),
+        "() or one or two kinds (number, side, least, most area), two views of the first",
         "WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
     ),
     *((name, *_one_of(*choice)) for name, choice in _CHOICES.items()),

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import augment, infer, losses
+from . import batches, infer, losses
 from .checks import require
 from .model import Network
 from .seeds import generator
@@ -65,9 +65,9 @@ def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temper
 def measuring_batches(trainer: Trainer, size: int, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Draw `count` batches: index (B,), weak view (1, B, c, H, W) and two strong views (2, B, c, H, W), float."""
     draws = generator(trainer.config.seed, 6)
-    order = augment.batch_order(torch.arange(len(trainer.given)), size, count, draws)
-    batches = augment.passes(trainer.images, order, 1, 2, trainer.config, draws)
-    return [(index, *infer.normalise_views(views, trainer.data).split([1, 2])) for index, views in batches]
+    order = batches.batch_order(torch.arange(len(trainer.given)), size, count, draws)
+    found = batches.passes(trainer.images, order, 1, 2, trainer.config, draws)
+    return [infer.normalise_batch(views, trainer.data)[:3] for views in found]
 
 
 def mean_gradients(net: Network, batches: list, terms: Callable[..., dict[str, Tensor]]) -> dict[str, list[Tensor]]:
@@ -77,7 +77,8 @@ def mean_gradients(net: Network, batches: list, terms: Callable[..., dict[str, T
     weak view and projections (B, 2, D) of the strong ones. In train mode as in a step, on a copy: `net` stays as it is.
     """
     net = copy.deepcopy(net).train()
-    layers = [[*net.stem.parameters(), *net.bn.parameters()], *([*block.parameters()] for block in net.layers)]
+    body = net.backbone
+    layers = [[*body.stem.parameters(), *body.bn.parameters()], *([*block.parameters()] for block in body.layers)]
     total: dict[str, list[Tensor]] = {}
     for index, weak, strong in batches:
         projections = net.project(strong.flatten(0, 1)).unflatten(0, (2, -1)).transpose(0, 1)  # -> (B, 2, D)

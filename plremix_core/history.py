@@ -22,7 +22,8 @@ class History:
     table : pandas.DataFrame
         Columns ending in _1 and _2 belong to the two networks: losses (`x`, `u`, `penalty`; `contrast` is the mean
         log-repulsion in nats), `negatives` (mean images repelling an anchor), `lr`, and of the network's own division
-        `clean` and `noisy` (samples), `auc`, `precision`, `recall`. `test_accuracy` and `holdout_accuracy`
+        `clean` and `noisy` (samples), `auc`, `precision`, `recall`; `proto_accuracy` is the share of training images
+        whose nearest prototype is that of the true class. `test_accuracy` and `holdout_accuracy`
         (given labels) are those of the ensemble, in [0, 1].
     """
 
@@ -43,6 +44,13 @@ class History:
     def best(self) -> float:
         """Highest test accuracy, in [0, 1]. It is picked on the test set: no estimate of what a user would get."""
         return float(self.table["test_accuracy"].max())
+
+    @property
+    def chosen(self) -> float:
+        """Test accuracy in the epoch of the best accuracy on the hold-out's given labels; NaN without a hold-out."""
+        if "holdout_accuracy" not in self.table:
+            return float("nan")
+        return float(self.table["test_accuracy"][self.table["holdout_accuracy"].idxmax()])
 
     def save(self, path: Path) -> None:
         """Write the table as CSV, atomically."""

@@ -3,8 +3,10 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop
 
 from .augment import normalise
+from .batches import Views
 from .data import Dataset
 from .model import Network
 
@@ -17,8 +19,14 @@ def normalise_views(views: Tensor, data: Dataset) -> Tensor:
     return flat.contiguous(memory_format=torch.channels_last).unflatten(0, views.shape[:2])
 
 
+def normalise_batch(views: Views, data: Dataset) -> Views:
+    """The same views as float32, channels last in memory."""
+    kinds = (None if kind is None else normalise_views(kind, data) for kind in views[1:])
+    return Views(views.index, *kinds)
+
+
 @torch.no_grad()
-def predict(net: Network, images: Tensor, data: Dataset) -> tuple[Tensor, Tensor]:
+def predict(net: Network, images: Tensor, data: Dataset, crop: int = 0) -> tuple[Tensor, Tensor]:
     """Classify and project images.
 
     Parameters
@@ -29,6 +37,8 @@ def predict(net: Network, images: Tensor, data: Dataset) -> tuple[Tensor, Tensor
         On any device.
     data : Dataset
         Gives mean and deviation.
+    crop : int
+        Side of the middle part that is looked at, pixels; 0 = the whole image.
 
     Returns
     -------
@@ -47,12 +57,13 @@ def predict(net: Network, images: Tensor, data: Dataset) -> tuple[Tensor, Tensor
     net.eval()
     outputs = []
     for part in images.split(BATCH):
+        part = center_crop(part, [crop, crop]) if crop else part
         part = normalise_views(part.to(net.prototypes.device)[None], data)[0]
         outputs.append(net(part))
     return torch.cat([out.logits for out in outputs]), torch.cat([out.projection for out in outputs])
 
 
-def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> dict[str, Tensor]:
+def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset, crop: int = 0) -> dict[str, Tensor]:
     """Outputs and losses of every training image: the divide pass.
 
     Parameters
@@ -65,6 +76,8 @@ def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> di
         Given labels.
     data : Dataset
         Gives mean and deviation.
+    crop : int
+        See `predict`.
 
     Returns
     -------
@@ -79,7 +92,7 @@ def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> di
     -------
     Vectorised; the release writes sample by sample.
     """
-    logits, projection = predict(net, images, data)
+    logits, projection = predict(net, images, data, crop)
     proto_logits = net.proto_logits(projection)
     return {
         "logits": logits,
@@ -90,7 +103,7 @@ def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset) -> di
     }
 
 
-def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset) -> float:
+def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset, crop: int = 0) -> float:
     """Share of images whose label is the argmax of the networks' summed logits, in [0, 1]."""
-    logits = sum(predict(net, images, data)[0] for net in nets)
+    logits = sum(predict(net, images, data, crop)[0] for net in nets)
     return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())

@@ -1,4 +1,4 @@
-"""PreAct-ResNet backbones, the two heads, and the prototypes."""
+"""A network with its two heads, and the prototypes."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import backbones
 from .checks import check_labels, require
 
 PROJECTION = 128  # D, width of the projection
@@ -20,24 +21,6 @@ class Output(NamedTuple):
     projection: Tensor
 
 
-class PreActBlock(nn.Module):
-    """Pre-activation residual block: BN, ReLU, 3x3; twice; shortcut from after the first ReLU."""
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        changes = stride != 1 or inputs != width
-        self.shortcut = nn.Conv2d(inputs, width, 1, stride, bias=False) if changes else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(x), inplace=True)
-        shortcut = x if self.shortcut is None else self.shortcut(out)
-        return self.conv2(F.relu(self.bn2(self.conv1(out)), inplace=True)) + shortcut
-
-
 class Network(nn.Module):
     """Backbone f, classifier g, projector h and prototypes P of one of the two networks.
 
@@ -47,54 +30,47 @@ class Network(nn.Module):
         C.
     in_channels : int
         1 for grey, 3 for colour images.
-    width : int
-        Channels of the first stage; doubled from stage to stage. 64 in the paper.
-    blocks : tuple of int
-        Blocks a stage, four stages. (2, 2, 2, 2) is PreAct-ResNet-18.
-    stem_stride : int
-        Stride of the first convolution. 1 in the paper; 2 makes a small network four times cheaper.
+    kind : str
+        Backbone: preact, resnet50 or inception_resnet_v2; see `backbones.make`.
     generator : torch.Generator
         Draws the initial weights; the global random state is left alone.
+    **options : object
+        For the backbone: width, blocks, stem_stride, pooled of preact; pretrained of resnet50.
+
+    Raises
+    ------
+    ValueError
+        If the backbone cannot be had or does not take such images.
 
     Source
     ------
-    Release: models/PreResNet.py (stem convolution, BN, ReLU; no BN after the last block).
+    Release: models/model.py.
 
     Differs
     -------
-    Mean over the last map of any size; the release pools 4 x 4, which is the same at 32 pixels.
+    nothing
     """
 
     def __init__(
         self,
         num_classes: int,
         in_channels: int = 3,
-        width: int = 64,
-        blocks: tuple[int, ...] = (2, 2, 2, 2),
-        stem_stride: int = 1,
+        kind: str = "preact",
         *,
         generator: torch.Generator,
+        **options: object,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
             super().__init__()
-            self.stem = nn.Conv2d(in_channels, width, 3, stem_stride, 1, bias=False)
-            self.bn = nn.BatchNorm2d(width)
-            layers, inputs = [], width
-            for stage, count in enumerate(blocks):
-                for block in range(count):
-                    stride = 2 if stage and not block else 1
-                    layers.append(PreActBlock(inputs, width << stage, stride))
-                    inputs = width << stage
-            self.layers = nn.Sequential(*layers)
-            self.classifier = nn.Linear(inputs, num_classes)
-            self.projector = nn.Sequential(nn.Linear(inputs, inputs), nn.ReLU(), nn.Linear(inputs, PROJECTION))
+            self.backbone, width = backbones.make(kind, in_channels, **options)
+            self.classifier = nn.Linear(width, num_classes)
+            self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION))
         self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION))
 
     def features(self, images: Tensor) -> Tensor:
         """Backbone: images (B, channels, H, W) -> (B, d)."""
-        x = F.relu(self.bn(self.stem(images)), inplace=True)
-        return self.layers(x).mean(dim=(2, 3))  # (B, d, h, w) -> (B, d)
+        return self.backbone(images)
 
     def project(self, images: Tensor) -> Tensor:
         """Unit-length projections (B, D) of images (B, channels, H, W)."""

@@ -41,7 +41,16 @@ def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, flat: 
     return losses.contrast_from(v, valid, flat), mean_v, negatives
 
 
-def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Tensor, config: Config) -> Terms:
+def project_views(net: Network, strong: Tensor, small: Tensor | None) -> Tensor:
+    """Projections (B, V, D) of strong (2, B, c, H, W) and, in a call of their own, small views (v, B, c, h, w)."""
+    kinds = [strong] if small is None else [strong, small]
+    projections = [net.project(kind.flatten(0, 1)).unflatten(0, (len(kind), -1)) for kind in kinds]
+    return torch.cat(projections).transpose(0, 1)  # (V, B, D) -> (B, V, D)
+
+
+def supervised_step(
+    net: Network, weak: Tensor, strong: Tensor | None, given: Tensor, config: Config, small: Tensor | None = None
+) -> Terms:
     """Cross-entropy of one weak view and, with strong views, the ordinary contrastive loss.
 
     Parameters
@@ -56,6 +65,8 @@ def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Te
         Given labels.
     config : Config
         Fields confidence_penalty, warm_up_temperature and flat are used.
+    small : Tensor of shape (v, B, c, h, w), float, optional
+        Small crops of multi-crop.
 
     Returns
     -------
@@ -67,7 +78,8 @@ def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Te
 
     Differs
     -------
-    With flat = False the contrast is InfoNCE; the release applies the flat formula to it and pushes positives apart.
+    With flat = False the contrast is InfoNCE; the release on CIFAR applies the flat formula to its logits and pushes
+    positives apart. With more than two views every other view of the image is a positive, in the release one.
     """
     logits = net.classify(weak)
     loss_x = F.cross_entropy(logits, given)
@@ -76,7 +88,7 @@ def supervised_step(net: Network, weak: Tensor, strong: Tensor | None, given: Te
     penalty = losses.confidence_penalty(logits) if penalised else zero
     contrast, mean_v, negatives = zero, zero, zero
     if strong is not None:
-        projections = net.project(strong.flatten(0, 1)).unflatten(0, (2, -1)).transpose(0, 1)  # -> (B, 2, D)
+        projections = project_views(net, strong, small)
         mask = losses.repel_all(len(weak), weak.device)
         contrast, mean_v, negatives = contrast_terms(projections, mask, config.warm_up_temperature, config.flat)
     return Terms(loss_x + penalty + contrast, loss_x, zero, penalty, mean_v, negatives)
@@ -141,6 +153,7 @@ def semi_step(
     permutation: Tensor,
     weight_u: float,
     config: Config,
+    small: Tensor | None = None,
 ) -> Terms:
     """MixUp, semi-supervised losses and the (relaxed) contrastive loss of one batch.
 
@@ -162,6 +175,8 @@ def semi_step(
         Weight of L_u in this step.
     config : Config
         Fields temperature, flat and lambda_c are used.
+    small : Tensor of shape (v, 2 B, c, h, w), float, optional
+        Small crops of the clean then the noisy batch, for the contrast alone.
 
     Returns
     -------
@@ -185,14 +200,15 @@ def semi_step(
     penalty = losses.prior_penalty(logits)
     contrast = mean_v = negatives = torch.zeros_like(loss_x)
     if mask is not None:
-        first, second = (torch.cat([strong_x[i], strong_u[i]]) for i in (0, 1))  # (2B, c, H, W) each
-        projections = net.project(torch.cat([first, second])).unflatten(0, (2, -1)).transpose(0, 1)  # (2B, 2, D)
+        projections = project_views(net, torch.cat([strong_x, strong_u], dim=1), small)  # (2B, V, D)
         contrast, mean_v, negatives = contrast_terms(projections, mask, config.temperature, config.flat)
     total = loss_x + weight_u * loss_u + penalty + config.lambda_c * contrast
     return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)
 
 
 def mean_terms(terms: list[Terms]) -> dict[str, float]:
-    """Means over the steps of an epoch; the only wait for the device."""
+    """Means over the steps of an epoch; the only wait for the device. Nothing if there was no step."""
+    if not terms:
+        return {}
     means = torch.stack([torch.stack([value.float() for value in step]) for step in terms]).mean(dim=0)
     return dict(zip(Terms._fields, means.tolist()))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import augment, checkpoint, gmm, infer, losses, steps
+from . import checkpoint, epochs, gmm, infer, steps
 from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
@@ -60,10 +60,12 @@ class Trainer:
         self.device = torch.device(found if config.device == "auto" else config.device)
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
-        shape = dict(width=config.width, blocks=config.blocks, stem_stride=config.stem_stride)
+        names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
+        options = {name: getattr(config, name) for name in names}
         self.nets = []
         for m in (0, 1):
-            net = Network(data.num_classes, data.images.shape[1], generator=generator(config.seed, 1, m), **shape)
+            draws = generator(config.seed, 1, m)
+            net = Network(data.num_classes, data.images.shape[1], config.backbone, generator=draws, **options)
             self.nets.append(net.to(self.device, memory_format=torch.channels_last))
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
@@ -73,7 +75,7 @@ class Trainer:
         self.divisions: list[gmm.Division] = []
 
     def fit(self, progress: bool = True, on_epoch: Callable[["Trainer", dict], None] | None = None) -> History:
-        """Train until `config.epochs`, from wherever this trainer stands.
+        """Train until the last epoch, from wherever this trainer stands.
 
         Parameters
         ----------
@@ -95,8 +97,9 @@ class Trainer:
         """
         if self.epoch == 0 and self.folder is not None:
             checkpoint.refuse_used(self.folder)
-        bar = tqdm(total=self.config.epochs, initial=self.epoch, disable=not progress, unit="epoch")
-        while self.epoch < self.config.epochs:
+        total = self.config.epochs + self.config.extra_epochs
+        bar = tqdm(total=total, initial=self.epoch, disable=not progress, unit="epoch")
+        while self.epoch < total:
             row = self.run_epoch(self.epoch)
             self.rows.append(row)
             self.epoch += 1
@@ -125,7 +128,8 @@ class Trainer:
             outputs = [self.per_sample(net) for net in self.nets]
             self.divisions = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
             for m, division in enumerate(self.divisions):
-                row |= {f"{name}_{m + 1}": value for name, value in division.quality(self.right).items()}
+                quality = division.quality(self.right) | self.prototype_quality(outputs[m])
+                row |= {f"{name}_{m + 1}": value for name, value in quality.items()}
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
                 group["lr"] = row[f"lr_{m + 1}"] = config.lr_at(epoch)
@@ -153,49 +157,7 @@ class Trainer:
         for net in self.nets:
             net.prototypes.copy_(init_prototypes(self.per_sample(net)["projection"], self.given, self.data.num_classes))
 
-    def train_supervised(self, epoch: int, m: int) -> dict[str, float]:
-        """One epoch of warm-up, or of plain cross-entropy, of network `m`; returns the mean terms."""
-        config, net, draws = self.config, self.nets[m].train(), generator(self.config.seed, 2, epoch, m)
-        batch = min(2 * config.batch_size, len(self.given))
-        count = config.steps_per_epoch or len(self.given) // batch
-        order = augment.batch_order(torch.arange(len(self.given)), batch, count, draws)
-        weak = int(config.supervised_view == "weak")
-        strong = (1 - weak) + (2 if config.parts.repel != "none" else 0)
-        terms = []
-        for index, views in augment.passes(self.images, order, weak, strong, config, draws):
-            views = infer.normalise_views(views, self.data)
-            pair = views[1:] if len(views) == 3 else None
-            step = steps.supervised_step(net, views[0], pair, self.given[index], config)
-            self.descend(m, step)
-            terms.append(step.detached())
-        return steps.mean_terms(terms)
-
-    def train_divided(self, epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
-        """One epoch of network `m` on the peer's division; returns the mean terms."""
-        config, size, draws = self.config, self.config.batch_size, generator(self.config.seed, 2, epoch, m)
-        net, peer = self.nets[m].train(), self.nets[1 - m].eval()
-        clean, noisy = division.parts(size)
-        count = config.steps_per_epoch or max(1, len(clean) // size)
-        order = [augment.batch_order(torch.from_numpy(part), size, count, draws) for part in (clean, noisy)]
-        mixing = np.random.default_rng([config.seed, 3, epoch, m])
-        p_clean = torch.from_numpy(division.p_clean).to(self.device, torch.float32)
-        terms = []
-        for index, views in augment.passes(self.images, torch.cat(order, dim=1), 2, 2, config, draws):
-            views, given = infer.normalise_views(views, self.data), self.given[index]
-            weak, strong = views[:2], views[2:]  # (2, 2B, c, H, W): clean then noisy batch
-            targets = steps.guess_targets(
-                net, peer, weak[:, :size], weak[:, size:], given[:size], p_clean[index[:size]], config.sharpening
-            )
-            mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
-            permutation = torch.randperm(4 * size, generator=draws).to(self.device)
-            weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
-            mask = steps.pairs(config, peer_logits[index], given, epoch)
-            strong = strong[:, :size], strong[:, size:]
-            mixing_terms = max(mix, 1 - mix), permutation, weight_u, config
-            step = steps.semi_step(net, *strong, *targets, mask, *mixing_terms)
-            self.descend(m, step)
-            terms.append(step.detached())
-        return steps.mean_terms(terms)
+    train_supervised, train_divided = epochs.supervised, epochs.divided
 
     def descend(self, m: int, terms: steps.Terms) -> None:
         """One SGD step of network `m`."""
@@ -205,11 +167,18 @@ class Trainer:
 
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `infer.predict`."""
-        return infer.predict(net, images, self.data)
+        return infer.predict(net, images, self.data, self.config.crop)
 
     def per_sample(self, net: Network) -> dict[str, Tensor]:
         """The divide pass: outputs and losses of `net` for every training image; see `infer.per_sample`."""
-        return infer.per_sample(net, self.images, self.given, self.data)
+        return infer.per_sample(net, self.images, self.given, self.data, self.config.crop)
+
+    def prototype_quality(self, outputs: dict[str, Tensor]) -> dict[str, float]:
+        """Share of training images whose nearest prototype is that of the true class, if it is known."""
+        if self.data.true is None:
+            return {}
+        nearest = outputs["proto_logits"].argmax(dim=1).cpu()
+        return {"proto_accuracy": float((nearest == self.data.true).double().mean())}
 
     def divide(self, outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Division:
         """Split the samples by the losses of network `m`."""
@@ -222,14 +191,14 @@ class Trainer:
     def move_prototypes(self, net: Network, outputs: dict[str, Tensor], epoch: int) -> None:
         """Select confident samples and move the prototypes of `net` by their projections."""
         self.adaptive, selected, predicted = select_confident(
-            self.adaptive, outputs["proto_logits"], outputs["logits"], epoch / self.config.epochs
+            self.adaptive, outputs["proto_logits"], outputs["logits"], min(epoch / self.config.epochs, 1.0)
         )
         chosen = outputs["projection"][selected], predicted[selected]
         net.prototypes.copy_(update_prototypes(net.prototypes, *chosen, self.config.proto_momentum))
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Share of images that both networks together label rightly; see `infer.accuracy`."""
-        return infer.accuracy(self.nets, images, labels, self.data)
+        return infer.accuracy(self.nets, images, labels, self.data, self.config.crop)
 
     def save(self) -> None:
         """Write a checkpoint and the history into the run's folder, atomically."""

@@ -1,4 +1,4 @@
-"""Weak and strong views against single-image loops, Pillow and torchvision; batches and passes."""
+"""Weak and strong views against single-image loops, Pillow and torchvision."""
 
 import math
 
@@ -297,13 +297,13 @@ def test_a_batch_gets_what_torchvision_gives_one_image(name, channels):
 
 
 def test_an_unknown_operation_is_refused():
-    with pytest.raises(ValueError, match="operation must be one of AutoAugment, got 'Cutout'. See POLICY."):
+    with pytest.raises(ValueError, match="operation must be one of AutoAugment, got 'Cutout'. See POLICIES."):
         augment.apply(IMAGES["noise"], "Cutout", 3, False, 0)
 
 
 def test_policy_has_25_pairs_of_known_operations():
-    assert len(augment.POLICY) == 25
-    assert {name for pair in augment.POLICY for name, _, _ in pair} <= set(OPERATIONS)
+    assert len(augment.POLICIES["cifar10"]) == 25
+    assert {name for pair in augment.POLICIES["cifar10"] for name, _, _ in pair} <= set(OPERATIONS)
 
 
 def chains(image, pair, fill):
@@ -323,7 +323,7 @@ def test_every_strong_view_is_made_by_one_pair_of_the_policy():
     config = settings(pad=0, flip=False)
     changed = 0
     for image, view in zip(images, augment.strong_view(images, config, seeded(5))):
-        possible = torch.stack([out for pair in augment.POLICY for out in chains(image, pair, 128)])
+        possible = torch.stack([out for pair in augment.POLICIES["cifar10"] for out in chains(image, pair, 128)])
         assert int((possible.int() - view.int()).abs().flatten(1).max(dim=1).values.min()) <= 2
         changed += int((view != image).any())
     assert changed >= 6
@@ -350,54 +350,3 @@ def test_normalise_shifts_and_scales_every_channel():
     found = augment.normalise(images, (0.5, 0.1, 0.4), (0.25, 0.2, 0.3))
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.flatten(), torch.tensor([-2.0, 0.5, 2.0]), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize(("n", "batch", "steps"), [(10, 4, 5), (3, 7, 4), (8, 8, 1), (1, 3, 2), (100, 7, 3)])
-def test_batches_use_every_sample_once_a_round(n, batch, steps):
-    indices = 5 * torch.arange(n) + 2
-    order = augment.batch_order(indices, batch, steps, seeded())
-    assert order.shape == (steps, batch)
-    flat = order.flatten().tolist()
-    for start in range(0, len(flat), n):
-        part = flat[start : start + n]
-        assert len(set(part)) == len(part)
-        assert set(part) <= set(indices.tolist())
-
-
-def test_rounds_are_shuffled_anew_and_seeded():
-    indices = torch.arange(50)
-    order = augment.batch_order(indices, 50, 2, seeded(1))
-    assert (order[0] != order[1]).any()
-    assert (order[0] != indices).any()
-    assert (augment.batch_order(indices, 50, 2, seeded(1)) == order).all()
-    assert (augment.batch_order(indices, 50, 2, seeded(2)) != order).any()
-
-
-def test_no_sample_is_refused():
-    with pytest.raises(ValueError, match="indices must be at least one sample, got 0. Give the part a sample."):
-        augment.batch_order(torch.empty(0, dtype=torch.int64), 4, 1, seeded())
-
-
-@pytest.mark.parametrize("steps_a_chunk", [1, 2, 100])
-@pytest.mark.parametrize(("weak", "strong"), [(1, 0), (1, 2), (2, 2), (0, 3)])
-def test_passes_equal_views_made_chunk_by_chunk(monkeypatch, steps_a_chunk, weak, strong):
-    images, config = noise_images(20, 1, 8), settings()
-    order = augment.batch_order(torch.arange(20), 4, 5, seeded(1))
-    monkeypatch.setattr(augment, "CHUNK_BYTES", steps_a_chunk * 4 * (weak + strong) * 64)
-    found = list(augment.passes(images, order, weak, strong, config, seeded(2)))
-    generator, expected = seeded(2), []
-    for part in order.split(steps_a_chunk):
-        kinds = [augment.weak_view] * weak + [augment.strong_view] * strong
-        made = [kind(images[part.flatten()], config, generator) for kind in kinds]
-        for number in range(len(part)):
-            expected.append(torch.stack([view[4 * number : 4 * number + 4] for view in made]))
-    assert [index.tolist() for index, _ in found] == order.tolist()
-    for (_, views), right in zip(found, expected, strict=True):
-        assert views.shape == (weak + strong, 4, 1, 8, 8)
-        assert (views == right).all()
-
-
-def test_a_chunk_smaller_than_a_step_still_makes_whole_steps(monkeypatch):
-    monkeypatch.setattr(augment, "CHUNK_BYTES", 1)
-    order = augment.batch_order(torch.arange(6), 3, 2, seeded())
-    assert [len(index) for index, _ in augment.passes(noise_images(6), order, 1, 1, settings(), seeded())] == [3, 3]

@@ -111,7 +111,10 @@ def test_mean_gradients_are_those_of_a_training_step_averaged_over_the_batches(t
     fresh = copy.deepcopy(net).train()
     loss = sum(F.cross_entropy(fresh.classify(weak[0]), trainer.data.true[index]) for index, weak, _ in batches) / 3
     loss.backward()
-    expected = [fresh.stem.weight, fresh.bn.weight, fresh.bn.bias], *(list(b.parameters()) for b in fresh.layers)
+    expected = (
+        [fresh.backbone.stem.weight, fresh.backbone.bn.weight, fresh.backbone.bn.bias],
+        *(list(b.parameters()) for b in fresh.backbone.layers),
+    )
     assert [len(layer) for layer in got["supervised"]] == [sum(p.numel() for p in layer) for layer in expected]
     for layer, parameters in zip(got["supervised"], expected):
         torch.testing.assert_close(layer, torch.cat([p.grad.flatten() for p in parameters]), rtol=1e-4, atol=1e-6)

@@ -24,7 +24,7 @@ def seeded(seed=0):
 
 
 def tiny(classes=3, channels=1, blocks=(1, 1), stem_stride=2, seed=0):
-    return Network(classes, channels, 4, blocks, stem_stride, generator=seeded(seed))
+    return Network(classes, channels, width=4, blocks=blocks, stem_stride=stem_stride, generator=seeded(seed))
 
 
 def unit_rows(rows, width, seed, dtype=torch.float64):
@@ -60,7 +60,7 @@ def test_output_shapes_and_unit_length(channels, size):
 
 def literal_features(net, x):
     """The backbone written out from its weights: stem, BN, ReLU; pre-activation blocks; mean over the map."""
-    weights, stage_blocks = net.state_dict(), len(net.layers)
+    weights, stage_blocks = net.backbone.state_dict(), len(net.backbone.layers)
 
     def bn(x, name):
         mean, var = weights[f"{name}.running_mean"], weights[f"{name}.running_var"]
@@ -68,7 +68,7 @@ def literal_features(net, x):
         columns = [t[None, :, None, None] for t in (mean, var, weight, bias)]
         return (x - columns[0]) / (columns[1] + 1e-5).sqrt() * columns[2] + columns[3]
 
-    x = bn(F.conv2d(x, weights["stem.weight"], stride=net.stem.stride, padding=1), "bn").clamp_min(0)
+    x = bn(F.conv2d(x, weights["stem.weight"], stride=net.backbone.stem.stride, padding=1), "bn").clamp_min(0)
     for number in range(stage_blocks):
         name = f"layers.{number}"
         stride = 2 if number else 1  # one block a stage
@@ -116,10 +116,10 @@ def test_forward_leaves_the_images_alone():
 
 
 def test_blocks_and_width_set_the_depth_and_the_channels():
-    net = Network(3, 1, 8, (2, 1, 3), 1, generator=seeded())
-    assert len(net.layers) == 6
+    net = Network(3, 1, width=8, blocks=(2, 1, 3), stem_stride=1, generator=seeded())
+    assert len(net.backbone.layers) == 6
     assert net.classifier.in_features == 8 * 4
-    strides = [block.conv1.stride[0] for block in net.layers]
+    strides = [block.conv1.stride[0] for block in net.backbone.layers]
     assert strides == [1, 1, 2, 2, 1, 1]
 
 
@@ -138,7 +138,7 @@ def test_making_a_network_leaves_the_global_random_state_alone():
 def test_global_draws_do_not_change_the_weights():
     a = tiny(seed=1)
     torch.randn(10)
-    assert (tiny(seed=1).stem.weight == a.stem.weight).all()
+    assert (tiny(seed=1).backbone.stem.weight == a.backbone.stem.weight).all()
 
 
 # -------------------------------------------------------------------------------------------------- prototypes

@@ -20,7 +20,7 @@ def seeded(seed):
 
 
 def network(seed=0):
-    return Network(C, 1, 4, (1,), 2, generator=seeded(seed)).double().train()
+    return Network(C, 1, width=4, blocks=(1,), stem_stride=2, generator=seeded(seed)).double().train()
 
 
 def draw(*shape, seed):

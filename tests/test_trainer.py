@@ -172,9 +172,9 @@ def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_
 def test_mixing_is_fresh_in_every_step_and_the_unsupervised_weight_ramps_up_within_an_epoch(monkeypatch):
     seen, semi_step = [], steps.semi_step
 
-    def spy(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, config):
+    def spy(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, *rest):
         seen.append((mix, permutation.tolist(), weight_u))
-        return semi_step(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, config)
+        return semi_step(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, *rest)
 
     monkeypatch.setattr(steps, "semi_step", spy)
     trained(settings(epochs=3, warm_up=1, steps_per_epoch=2, lambda_u=8.0, ramp_epochs=4, mixup_alpha=0.5), dataset())
@@ -234,7 +234,7 @@ def test_a_step_is_sgd_with_the_momentum_weight_decay_and_rate_of_the_settings()
 
 def test_the_two_networks_differ(straight):
     a, b = straight[0].nets
-    assert (a.stem.weight != b.stem.weight).any()
+    assert (a.backbone.stem.weight != b.backbone.stem.weight).any()
 
 
 def test_global_random_states_are_left_alone_and_do_not_matter(straight):
@@ -391,7 +391,7 @@ def test_parts_smaller_than_a_batch_still_train(monkeypatch, p_clean, clean, noi
     assert history.table["noisy_1"].iloc[1:].tolist() == [noisy] * 2
     assert np.isfinite(history.table["total_1"]).all()
     start = Trainer(trainer.config, trainer.data)
-    assert (trainer.nets[0].stem.weight != start.nets[0].stem.weight).any()
+    assert (trainer.nets[0].backbone.stem.weight != start.nets[0].backbone.stem.weight).any()
 
 
 @pytest.mark.parametrize("n", [2, 5, 7])
@@ -474,7 +474,7 @@ def test_a_diverged_network_never_becomes_the_newest_checkpoint(tmp_path, method
 
 # ------------------------------------------------------------------------------------------------------ history
 
-BOTH = "total x u penalty contrast negatives lr clean noisy auc precision recall"
+BOTH = "total x u penalty contrast negatives lr clean noisy auc precision recall proto_accuracy"
 
 
 def test_history_has_a_row_an_epoch_and_all_columns(straight):

@@ -1,0 +1,106 @@
+"""Which samples make a batch, and their views, made for many steps at a time."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import augment
+from .checks import require
+from .config import Config
+
+CHUNK_BYTES = 1 << 27  # views are made for as many steps at a time as fit into this many bytes
+
+
+def batch_order(indices: Tensor, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Draw the samples of `steps` batches, a fresh permutation each time the samples are used up.
+
+    Parameters
+    ----------
+    indices : Tensor of shape (n,), int64
+        Samples to draw from, n >= 1.
+    batch_size, steps : int
+        Size and number of the batches.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    Tensor of shape (steps, batch_size), int64
+
+    Raises
+    ------
+    ValueError
+        If there is no sample.
+
+    Source
+    ------
+    Release: shuffled loaders, restarted when they end.
+
+    Differs
+    -------
+    The rest of a permutation that does not fill a batch opens the next one instead of being dropped.
+    """
+    require(len(indices) > 0, "indices", "at least one sample", 0, "Give the part a sample.")
+    rounds = -(-steps * batch_size // len(indices))
+    order = torch.cat([torch.randperm(len(indices), generator=generator) for _ in range(rounds)])
+    return indices[order[: steps * batch_size]].view(steps, batch_size)
+
+
+class Views(NamedTuple):
+    """Views of a batch of images, uint8: `index` (B,); `weak` (w, B, c, H, W), `strong` (2, B, c, H, W) of a side of
+    their own, and with two kinds of multi-crop the `small` ones, else None."""
+
+    index: Tensor
+    weak: Tensor
+    strong: Tensor
+    small: Tensor | None
+
+
+def passes(
+    data_images: Tensor, order: Tensor, weak: int, strong: int, config: Config, generator: torch.Generator
+) -> Iterator[Views]:
+    """Yield the batches of `order` with their views, made for many steps at a time.
+
+    Parameters
+    ----------
+    data_images : Tensor of shape (N, c, H, W), uint8
+        Whole training set, on the device.
+    order : Tensor of shape (steps, B), int64
+        From `batch_order`.
+    weak, strong : int
+        Number of views of each kind; the strong ones of multi-crop are as many as the settings say.
+    config : Config
+        See `augment.weak_view`, `strong_view` and, for multi_crop, `resized_crop`.
+    generator : torch.Generator
+        On the CPU.
+
+    Yields
+    ------
+    Views
+        Of one batch.
+    """
+    size = order.shape[1]
+    views = weak + strong + sum(number for number, *_ in config.multi_crop)
+    chunk = max(1, CHUNK_BYTES // (size * views * math.prod(data_images.shape[1:])))
+    for part in order.split(chunk):
+        index = part.to(data_images.device)
+        images = data_images[index.flatten()]
+        kinds = [[augment.weak_view(images, config, generator) for _ in range(weak)]]
+        kinds += _strong(images, strong, config, generator)
+        empty = images.new_empty(0, *images.shape)
+        kinds = [torch.stack(kind) if kind else empty for kind in kinds]  # (V, chunk*B, c, H, W) each
+        kinds = [kind.unflatten(1, (-1, size)).transpose(0, 1) for kind in kinds]  # -> (chunk, V, B, c, H, W)
+        for number, batch in enumerate(index):
+            yield Views(batch, *(kind[number] for kind in kinds), *[None] * (3 - len(kinds)))
+
+
+def _strong(images: Tensor, count: int, config: Config, generator: torch.Generator) -> list[list[Tensor]]:
+    if not config.multi_crop or not count:
+        return [[augment.strong_view(images, config, generator) for _ in range(count)]]
+    crops = [
+        [augment.resized_crop(images, *box, generator) for _ in range(number)] for number, *box in config.multi_crop
+    ]
+    return [[augment.auto_augment(crop, config, generator) for crop in kind] for kind in crops]

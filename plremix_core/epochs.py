@@ -1,0 +1,80 @@
+"""One epoch of one network: supervised (warm-up and plain cross-entropy), and on a divided set."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import batches, gmm, infer, losses, steps
+from .seeds import generator
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+log = logging.getLogger("plremix")
+
+
+def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
+    """One epoch of warm-up, or of plain cross-entropy, of network `m`; returns the mean terms."""
+    config, net = trainer.config, trainer.nets[m].train()
+    draws = generator(config.seed, 2, epoch, m)
+    batch = min(2 * config.batch_size, len(trainer.given))
+    count = config.steps_per_epoch or len(trainer.given) // batch
+    order = batches.batch_order(torch.arange(len(trainer.given)), batch, count, draws)
+    weak = int(config.supervised_view == "weak")
+    contrast = config.parts.repel != "none" and config.warm_up_contrast
+    terms = []
+    for views in batches.passes(trainer.images, order, weak, (1 - weak) + 2 * contrast, config, draws):
+        index, weak_views, strong, small = infer.normalise_batch(views, trainer.data)
+        shown = weak_views[0] if weak else strong[0]
+        pair = strong[-2:] if contrast else None
+        step = steps.supervised_step(net, shown, pair, trainer.given[index], config, small)
+        trainer.descend(m, step)
+        terms.append(step.detached())
+    return steps.mean_terms(terms)
+
+
+def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
+    """One epoch of network `m` on the peer's division; returns the mean terms, nothing if the epoch is skipped."""
+    config, size = trainer.config, trainer.config.batch_size
+    draws = generator(config.seed, 2, epoch, m)
+    net, peer = trainer.nets[m].train(), trainer.nets[1 - m].eval()
+    clean, noisy = division.parts(size) if config.short_parts == "fill" else division.parts(0)
+    short = min(division.is_clean.sum(), (~division.is_clean).sum()) < size
+    if short:
+        sizes = f"{division.is_clean.sum()} clean, {(~division.is_clean).sum()} noisy samples, batch {size}"
+        done = "filled up with the next likely" if config.short_parts == "fill" else "nothing is trained"
+        log.warning("epoch %d, network %d: a part is smaller than a batch (%s): %s", epoch, m + 1, sizes, done)
+    if short and config.short_parts == "skip":
+        return {}
+    count = config.steps_per_epoch or max(1, len(clean) // size)
+    order = [batches.batch_order(torch.from_numpy(part), size, count, draws) for part in (clean, noisy)]
+    rows = _mask_rows(clean, noisy, len(division.is_clean), config.mask_rows).to(trainer.device)
+    mixing = np.random.default_rng([config.seed, 3, epoch, m])
+    p_clean = torch.from_numpy(division.p_clean).to(trainer.device, torch.float32)
+    terms = []
+    for views in batches.passes(trainer.images, torch.cat(order, dim=1), 2, 2, config, draws):
+        index, weak, strong, small = infer.normalise_batch(views, trainer.data)  # (2, 2B, c, H, W): clean, noisy
+        given = trainer.given[index]
+        targets = steps.guess_targets(
+            net, peer, weak[:, :size], weak[:, size:], given[:size], p_clean[index[:size]], config.sharpening
+        )
+        mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
+        permutation = torch.randperm(4 * size, generator=draws).to(trainer.device)
+        weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
+        mask = steps.pairs(config, peer_logits[rows[index]], given, epoch)
+        mixing_terms = max(mix, 1 - mix), permutation, weight_u, config, small
+        step = steps.semi_step(net, strong[:, :size], strong[:, size:], *targets, mask, *mixing_terms)
+        trainer.descend(m, step)
+        terms.append(step.detached())
+    return steps.mean_terms(terms)
+
+
+def _mask_rows(clean: np.ndarray, noisy: np.ndarray, size: int, rows: str) -> Tensor:
+    """Row of the full set's predictions for every sample: its own, or that of its position in its part (fault 6)."""
+    index = np.arange(size)
+    if rows == "position":
+        index[clean], index[noisy] = np.arange(len(clean)), np.arange(len(noisy))
+    return torch.from_numpy(index)
