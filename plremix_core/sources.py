@@ -1,5 +1,6 @@
 """Where known data sets come from: the bundled part of Fashion-MNIST, and CIFAR-10/100, checked by content."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -12,7 +13,15 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 CLASS_NAMES = {
     "fashion_mnist": tuple("T-shirt trouser pullover dress coat sandal shirt sneaker bag boot".split()),
     "cifar10": tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
-    "cifar100": tuple(f"class {c}" for c in range(100)),
+    "cifar100": tuple(
+        "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+        "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+        "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster "
+        "man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck "
+        "pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk "
+        "skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger "
+        "tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm".split()
+    ),
 }
 CONTENT = {  # first 16 hex digits of the SHA-256 of each part's bytes, images and labels as uint8
     "fashion_mnist": ("4f7cf6dd3e34367c", "9581eb77d351b7c3", "faeb535a68fb9b14", "650fde680f85edac"),
@@ -25,22 +34,25 @@ STATISTICS = {  # mean and deviation of pixels in [0, 1], one a channel
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }
 FILES = {"fashion_mnist": "fashion_mnist_part.npz", "cifar10": "cifar10.npz", "cifar100": "cifar100.npz"}
+UNPACKED = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}  # torchvision's folder
 
 
 def read(name: str, folder: Path) -> dict[str, np.ndarray]:
     """Read the four arrays of a known data set and compare them with the sums of their content.
+
+    Content that was checked once in this process, is neither read nor summed again while its files stay the same.
 
     Parameters
     ----------
     name : str
         Key of FILES.
     folder : Path
-        Where the .npz or torchvision's download lies, or goes.
+        Where the .npz or torchvision's download lies, or goes; or the .npz itself, whatever its name.
 
     Returns
     -------
     dict of str to ndarray
-        train_images, train_labels, test_images, test_labels.
+        train_images, train_labels, test_images, test_labels; read-only.
 
     Raises
     ------
@@ -48,16 +60,27 @@ def read(name: str, folder: Path) -> dict[str, np.ndarray]:
         If the name is unknown, nothing can be had, or the content is not that of the data set.
     """
     require(name in FILES, "dataset", f"one of {', '.join(FILES)}", name, "For data of your own use data.from_arrays.")
-    path = folder / FILES[name]
-    if path.exists() or name == "fashion_mnist":
-        require(path.exists(), "dataset file", "present", str(path), "Restore it with git checkout.")
-        arrays = _read_npz(path)
+    path = folder if folder.suffix == ".npz" else folder / FILES[name]
+    if path.exists() or path == folder or name == "fashion_mnist":
+        remedy = "Restore it with git checkout." if name == "fashion_mnist" else "Check the path."
+        require(path.is_file(), "dataset file", "present", str(path), remedy)
+        files = [path]
     else:
-        arrays = _from_torchvision(name, folder)
+        path = folder if (folder / UNPACKED[name]).is_dir() else folder / "cache"
+        files = sorted((path / UNPACKED[name]).glob("*"))
+    stamp = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return _checked(name, path.absolute(), stamp)
+
+
+@functools.lru_cache(maxsize=1)
+def _checked(name: str, path: Path, stamp: tuple) -> dict[str, np.ndarray]:
+    """Arrays from `path`; `stamp` tells whether its files are still those that were checked."""
+    arrays = _read_npz(path) if path.suffix == ".npz" else _from_torchvision(name, path)
     for part, expected in zip(PARTS, CONTENT[name]):
         found = hashlib.sha256(np.ascontiguousarray(arrays[part], dtype=np.uint8).tobytes()).hexdigest()[:16]
         remedy = f"{path} is damaged or another data set; delete it and fetch it again."
         require(found == expected, f"content of {name}/{part}", f"sha256 {expected}...", found, remedy)
+        arrays[part].setflags(write=False)
     return arrays
 
 
@@ -81,8 +104,8 @@ def _from_torchvision(name: str, folder: Path) -> dict[str, np.ndarray]:
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     try:
-        train, test = (kind(str(folder / "cache"), train=train, download=True) for train in (True, False))
+        train, test = (kind(str(folder), train=train, download=True) for train in (True, False))
     except Exception as error:
-        remedy = f"Without a network put {FILES[name]} into {folder}, or torchvision's files into {folder / 'cache'}."
+        remedy = f"Without a network put {FILES[name]} into {folder.parent}, or torchvision's files into {folder}."
         raise ValueError(f"{name} must be downloadable or present, got {error!r}. {remedy}") from error
     return dict(zip(PARTS, (train.data, np.array(train.targets), test.data, np.array(test.targets))))

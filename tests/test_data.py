@@ -187,7 +187,7 @@ class FakeTorchvision:
         self.data, self.targets = self.arrays[f"{part}_images"], self.arrays[f"{part}_labels"].tolist()
 
 
-@pytest.mark.parametrize(("name", "classes", "first"), [("cifar10", 10, "airplane"), ("cifar100", 100, "class 0")])
+@pytest.mark.parametrize(("name", "classes", "first"), [("cifar10", 10, "airplane"), ("cifar100", 100, "apple")])
 def test_cifar_from_an_npz_keeps_colours_and_order(monkeypatch, tmp_path, name, classes, first):
     arrays = colour_arrays(classes)
     pretend(monkeypatch, name, arrays)
@@ -198,6 +198,77 @@ def test_cifar_from_an_npz_keeps_colours_and_order(monkeypatch, tmp_path, name, 
     assert found.test_images[1, 0, 30, 2] == arrays["test_images"][1, 30, 2, 0]
     assert found.true.tolist() == arrays["train_labels"].tolist()
     assert (found.num_classes, found.class_names[0]) == (classes, first)
+
+
+def test_cifar_is_read_from_the_path_of_the_file_whatever_its_name(monkeypatch, tmp_path):
+    arrays = colour_arrays(10)
+    pretend(monkeypatch, "cifar10", arrays)
+    np.savez(tmp_path / "mine.npz", **arrays)
+    assert data.load("cifar10", tmp_path / "mine.npz").true.tolist() == arrays["train_labels"].tolist()
+    assert len(data.prepare(Config(train_size=20), str(tmp_path / "mine.npz")).images) == 20
+
+
+def test_a_path_to_no_file_is_refused_and_nothing_is_downloaded(monkeypatch, tmp_path):
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", pytest.fail)
+    with pytest.raises(ValueError, match="dataset file must be present, got '.*absent.npz'. Check the path."):
+        data.load("cifar10", tmp_path / "absent.npz")
+
+
+def test_a_path_to_another_data_set_is_refused_by_name():
+    with pytest.raises(
+        ValueError, match=r"content of cifar10/train_images must be .*fashion_mnist_part.npz is damaged or"
+    ):
+        data.load("cifar10", BUNDLED)
+
+
+def test_content_is_summed_once_until_the_file_changes(monkeypatch, tmp_path):
+    arrays, sums = colour_arrays(10), []
+    pretend(monkeypatch, "cifar10", arrays)
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    true_sum = hashlib.sha256
+    monkeypatch.setattr(sources.hashlib, "sha256", lambda content: (sums.append(len(content)), true_sum(content))[1])
+    first = data.load("cifar10", tmp_path)
+    assert len(sums) == 4
+    second = data.load("cifar10", tmp_path)
+    assert len(sums) == 4
+    assert torch.equal(first.images, second.images)
+    np.savez(tmp_path / "cifar10.npz", **(arrays | {"train_labels": arrays["train_labels"][::-1]}))
+    with pytest.raises(ValueError, match="content of cifar10/train_labels"):
+        data.load("cifar10", tmp_path)
+
+
+def test_a_loaded_data_set_can_be_changed_without_changing_the_next_one():
+    first = data.load("fashion_mnist")
+    before = first.images[0].clone()
+    first.images.zero_()
+    first.given.zero_()
+    assert torch.equal(data.load("fashion_mnist").images[0], before)
+    assert data.load("fashion_mnist").given.any()
+
+
+@pytest.mark.parametrize(("there", "root"), [("cifar-10-batches-py", "."), ("cache/cifar-10-batches-py", "cache")])
+def test_torchvision_s_files_are_taken_from_the_folder_or_its_cache(monkeypatch, tmp_path, there, root):
+    roots = []
+
+    class Recorded(FakeTorchvision):
+        def __init__(self, root, train, download):
+            roots.append(Path(root))
+            super().__init__(root, train, download)
+
+    (tmp_path / there).mkdir(parents=True)
+    pretend(monkeypatch, "cifar10", FakeTorchvision.arrays)
+    monkeypatch.setattr("torchvision.datasets.CIFAR10", Recorded)
+    data.load("cifar10", tmp_path)
+    assert roots == [tmp_path / root] * 2
+    data.load("cifar10", tmp_path)
+    assert len(roots) == 2  # torchvision sums its files each time, we do not ask again
+
+
+def test_cifar100_has_its_real_class_names_in_order():
+    names = sources.CLASS_NAMES["cifar100"]
+    assert list(names) == sorted(set(names))
+    assert len(names) == 100
+    assert (names[0], names[23], names[83], names[99]) == ("apple", "cloud", "sweet_pepper", "worm")
 
 
 def test_cifar_statistics_are_those_of_the_release():
@@ -440,3 +511,19 @@ def test_prepare_works_for_colour_images(monkeypatch, tmp_path):
 def test_bundled_file_needs_no_pickle():
     with np.load(BUNDLED, allow_pickle=False) as archive:
         assert {archive[part].dtype for part in PARTS} == {np.dtype(np.uint8)}
+
+
+def test_instance_noise_is_drawn_from_the_images_that_were_taken():
+    found = prepared(noise="instance", rate=0.4, train_size=3000)
+    assert found.real_rate == pytest.approx(0.4, abs=0.03)
+    assert rows(found.images) == rows(prepared(noise="none", train_size=3000).images)
+    wrong = found.given != found.true
+    counts = torch.zeros(10, 10).index_put_((found.true[wrong], found.given[wrong]), torch.ones(()), accumulate=True)
+    assert (counts.max(dim=1).values / counts.sum(dim=1)).mean() > 0.4  # of nine wrong classes; even draws: 0.15
+
+
+def test_the_real_rate_is_at_hand_and_unknown_without_true_labels():
+    found = prepared()
+    assert found.real_rate == float((found.given != found.true).double().mean())
+    assert prepared(noise="none").real_rate == 0
+    assert data.from_arrays(**GOOD).real_rate is None

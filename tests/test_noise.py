@@ -1,9 +1,15 @@
 """Wrong labels on purpose: rates, pairs, seeds."""
 
+import math
+import os
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
-from plremix_core import noise
+from plremix_core import noise, sources
 
 LABELS = np.arange(50_000) % 10
 AIRPLANE, AUTOMOBILE, BIRD, CAT, DEER, DOG, FROG, HORSE, SHIP, TRUCK = range(10)
@@ -115,10 +121,178 @@ def test_a_rate_outside_zero_and_one_is_refused(rate):
 
 
 def test_unknown_noise_is_refused():
-    with pytest.raises(ValueError, match="noise must be one of sym, asym, none, got 'pairflip'. Check the spelling."):
+    with pytest.raises(ValueError, match="noise must be one of sym, asym, .*instance, none, got 'pairflip'"):
         noise.corrupt(LABELS, "pairflip", 0.2, 10, "cifar10", seed=0)
 
 
 def test_asymmetric_noise_of_a_data_set_without_pairs_is_refused():
-    with pytest.raises(ValueError, match="noise must be sym or none unless the data set is one of cifar10.*got 'asym'"):
+    with pytest.raises(ValueError, match="noise must be sym, .* unless the data set is one of cifar10.*got 'asym'"):
         noise.corrupt(LABELS, "asym", 0.4, 10, "arrays", seed=0)
+
+
+# ---------------------------------------------------------------------------------- CIFAR-100 and its super-classes
+
+
+def test_twenty_super_classes_of_five_have_the_known_members():
+    names = sources.CLASS_NAMES["cifar100"]
+    groups = [{names[c] for c in range(100) if noise.SUPER_CLASS[c] == group} for group in range(20)]
+    assert [len(group) for group in groups] == [5] * 20
+    assert groups[17] == {"maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"}
+    assert groups[14] == {"baby", "boy", "girl", "man", "woman"}
+    assert groups[0] == {"beaver", "dolphin", "otter", "seal", "whale"}
+
+
+def test_next_in_group_goes_round_each_group():
+    assert noise.next_in_group((0, 1, 0, 1, 1)) == {0: 2, 2: 0, 1: 3, 3: 4, 4: 1}
+
+
+def test_asymmetric_noise_on_cifar100_stays_inside_the_super_class():
+    labels = np.arange(50_000) % 100
+    given = noise.corrupt(labels, "asym", 0.4, 100, "cifar100", seed=0)
+    wrong = given != labels
+    groups = np.array(noise.SUPER_CLASS)
+    assert wrong.mean() == pytest.approx(0.4, abs=1e-3)  # every class has a partner
+    assert (groups[given] == groups[labels]).all()
+    for c in range(100):
+        later = [d for d in range(c + 1, 100) if groups[d] == groups[c]] + [
+            d for d in range(100) if groups[d] == groups[c]
+        ]
+        assert set(given[wrong & (labels == c)]) == {later[0]}
+
+
+def test_consecutive_noise_is_the_released_file_s_and_mostly_leaves_the_super_class():
+    labels = np.arange(50_000) % 100
+    given = noise.corrupt(labels, "asym-consecutive", 0.4, 100, "cifar100", seed=0)
+    wrong = given != labels
+    assert (given[wrong] == labels[wrong] // 5 * 5 + (labels[wrong] + 1) % 5).all()
+    groups = np.array(noise.SUPER_CLASS)
+    assert (groups[given] == groups[labels])[wrong].mean() == pytest.approx(0.06, abs=0.01)
+
+
+def test_consecutive_noise_is_cifar100_s_only():
+    with pytest.raises(ValueError, match="unless the data set is one of cifar100, got 'asym-consecutive'. Use sym."):
+        noise.corrupt(LABELS, "asym-consecutive", 0.4, 10, "cifar10", seed=0)
+
+
+# ----------------------------------------------------------------------------------------- instance-dependent noise
+
+
+def pictures(n, size=4, high=3, seed=0):
+    return torch.randint(high, (n, 3, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def naive_instance(labels, images, rate, classes, generator):
+    """Algorithm 2 sample by sample, given the same random numbers."""
+    from scipy.stats import truncnorm
+
+    flips = truncnorm.rvs(-rate / 0.1, (1 - rate) / 0.1, loc=rate, scale=0.1, size=len(labels), random_state=generator)
+    uniform = generator.random(len(labels))
+    projections = [generator.standard_normal((images[0].numel(), classes), dtype=np.float32) for _ in range(classes)]
+    given = []
+    for label, image, flip, u in zip(labels, images, flips, uniform):
+        scores = [
+            sum(float(v) * float(w) for v, w in zip(image.flatten(), projections[label][:, k])) for k in range(classes)
+        ]
+        others = [k for k in range(classes) if k != label]
+        total = sum(math.exp(scores[k]) for k in others)
+        chances = [1 - flip if k == label else flip * math.exp(scores[k]) / total for k in range(classes)]
+        given.append(next(k for k in range(classes) if u < sum(chances[: k + 1])))
+    return given
+
+
+def test_instance_noise_is_the_algorithm_sample_by_sample(monkeypatch):
+    monkeypatch.setattr(noise, "CHUNK", 7)
+    labels, images = np.arange(60) % 4, pictures(60)
+    found = noise.instance_dependent(labels, images, 0.5, 4, rng(3))
+    assert found.tolist() == naive_instance(labels, images, 0.5, 4, rng(3))
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize(("rate", "real"), [(0.1, 0.1288), (0.2, 0.2055), (0.4, 0.4), (0.6, 0.6)])
+def test_instance_noise_has_the_rate_of_the_cut_normal_distribution(rate, real):
+    given = noise.corrupt(LABELS, "instance", rate, 10, "anything", seed=0, images=pictures(len(LABELS), high=256))
+    assert noise.real_rate(given, LABELS) == pytest.approx(real, abs=0.008)
+
+
+def test_equal_images_of_a_class_are_mistaken_for_the_same_class():
+    images = pictures(1, high=256).expand(1000, -1, -1, -1)
+    given = noise.corrupt(np.full(1000, 2), "instance", 0.5, 10, "anything", seed=0, images=images)
+    assert len(set(given)) == 2
+    assert 2 in given
+
+
+def test_instance_noise_is_seeded_and_leaves_its_input_alone():
+    labels, images = LABELS[:500].copy(), pictures(500)
+    one, two, other = (noise.corrupt(labels, "instance", 0.4, 10, "x", seed, images) for seed in (1, 1, 2))
+    assert (one == two).all()
+    assert (one != other).any()
+    assert (labels == LABELS[:500]).all()
+
+
+def test_instance_noise_at_rate_zero_changes_nothing():
+    assert (noise.corrupt(LABELS, "instance", 0.0, 10, "x", 0, pictures(len(LABELS))) == LABELS).all()
+
+
+def test_a_class_without_samples_and_an_empty_set_are_no_trouble():
+    assert set(noise.corrupt(np.array([0, 2, 2]), "instance", 0.9, 4, "x", 0, pictures(3))) <= {0, 1, 2, 3}
+    assert len(noise.corrupt(np.zeros(0, np.int64), "instance", 0.4, 4, "x", 0, pictures(0))) == 0
+
+
+def test_instance_noise_holds_one_projection_at_a_time():
+    labels, images, classes = np.arange(400) % 40, pictures(400, size=32, high=256), 40
+    noise.corrupt(labels[:40], "instance", 0.4, classes, "x", 0, images[:40])  # imports
+    tracemalloc.start()
+    noise.corrupt(labels, "instance", 0.4, classes, "x", 0, images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    one = 3 * 32 * 32 * classes * 4  # bytes
+    assert one < peak < 4 * one  # all of them: 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(images=None), "images must be given for instance noise, got None"),
+        (dict(images=pictures(5)), "images must be 4, one a label, got 5. Pass the same part."),
+        (dict(rate=1.0), r"rate must be in \[0, 1\), got 1.0"),
+        (dict(num_classes=1, labels=np.zeros(4, np.int64)), "num_classes must be at least 2 for instance noise, got 1"),
+    ],
+)
+def test_instance_noise_without_what_it_needs_is_refused(changes, message):
+    settings = dict(labels=np.array([0, 1, 0, 1]), noise="instance", rate=0.4, num_classes=2, dataset="x", seed=0)
+    with pytest.raises(ValueError, match=message):
+        noise.corrupt(**(settings | dict(images=pictures(4)) | changes))
+
+
+# ------------------------------------------------------------------------------------------- the released label files
+
+RELEASED = {  # real rates that were measured on the released label files
+    "cifar10": {"sym20": 0.17944, "sym50": 0.44968, "sym80": 0.72072, "sym90": 0.80786, "asym40": 0.2002},
+    "cifar100": {"sym20": 0.1978, "sym50": 0.49502, "sym80": 0.79222, "sym90": 0.89078, "asym40": 0.40288},
+}
+CASES = [(name, kind) for name, rates in RELEASED.items() for kind in rates]
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_drawn_noise_has_the_rate_of_the_released_label_file(name, kind):
+    classes = 10 if name == "cifar10" else 100
+    labels = np.arange(50_000) % classes
+    given = noise.corrupt(labels, kind[:-2], int(kind[-2:]) / 100, classes, name, seed=0)
+    assert noise.real_rate(given, labels) == pytest.approx(RELEASED[name][kind], abs=4 * math.sqrt(0.25 / 50_000))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+@pytest.mark.slow
+def test_the_released_label_file_loads_with_its_real_rate(name, kind):
+    from plremix_core import data
+    from plremix_core.config import Config
+
+    folder = Path(os.environ.get("PLREMIX_DATA", "/nowhere"))
+    if not (folder / f"{name}.npz").is_file() or not (folder / "released_noise.npz").is_file():
+        pytest.skip(f"PLREMIX_DATA does not name a folder with {name}.npz and released_noise.npz")
+    config = Config(dataset=name, noise="file", label_file=f"{folder}/released_noise.npz::{name}/{kind}")
+    found = data.prepare(config, folder)
+    assert found.real_rate == pytest.approx(RELEASED[name][kind], abs=1e-9)
+    if (name, kind) == ("cifar100", "asym40"):
+        true, given = (tensor[found.given != found.true] for tensor in (found.true, found.given))
+        assert (given == true // 5 * 5 + (true + 1) % 5).all()
