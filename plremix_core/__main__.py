@@ -1,18 +1,20 @@
 """The command ``plremix``."""
 
+import dataclasses
 import logging
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import yaml
 
-from . import batch, data, report, study
-from .config import METHODS
+from . import batch, data, noise, report, study
+from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
-from .presets import PROFILES, preset
+from .presets import PROFILES, SCHEDULES, TABLE, preset
 from .trainer import Trainer
 
 
@@ -61,33 +63,64 @@ def lessons(only, out, jobs, timeout, control, parameters, render, open_) -> Non
     sys.exit(any(result.status != "ok" for result in results))
 
 
+def _fields(command: Callable) -> Callable:
+    """Add an option for every field of Config that `preset` does not ask for by name."""
+    named = ("dataset", "noise", "rate", "method")
+    for field in reversed([f for f in dataclasses.fields(Config) if f.name not in named]):
+        names = ["--" + field.name.replace("_", "-")]
+        if field.type is bool:
+            names = [f"{names[0]}/--no-{names[0][2:]}"]
+        names += ["--limit-train"] if field.name == "train_size" else []
+        kind = field.type if field.type in (bool, int, float, str) else str  # tuples are written as YAML lists
+        text = f"In place of the preset's; {'' if kind is field.type else 'a YAML list; '}CIFAR-10: {field.default!r}"
+        command = click.option(*names, field.name, type=kind, default=None, help=text)(command)
+    return command
+
+
+def _labels(trainer: Trainer) -> str:
+    config, images = trainer.config, trainer.data
+    known = images.true is not None
+    real = f"{noise.real_rate(images.given.numpy(), images.true.numpy()):.1%}" if known else "an unknown share"
+    nominal = f" (nominal rate {config.rate:.0%})" if config.noise in RATED else ""
+    size = f"{len(images.images)} images of {images.num_classes} classes"
+    return f"{size}, {config.noise}: {real} of the labels wrong{nominal}"
+
+
 @main.command()
-@click.option("--dataset", default="fashion_mnist", show_default=True)
-@click.option("--noise", default="sym", show_default=True, help="sym | asym | none")
+@click.option("--dataset", default="fashion_mnist", show_default=True, help=", ".join(TABLE))
+@click.option("--noise", "kind", default="sym", show_default=True, help=", ".join(NOISES))
 @click.option("--rate", type=float, default=0.5, show_default=True, help="Nominal rate, a fraction.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="plremix", show_default=True)
 @click.option("--profile", type=click.Choice(PROFILES), default="quick", show_default=True)
-@click.option(
-    "--set", "settings", nargs=2, multiple=True, metavar="NAME VALUE", help="Any field of Config; repeatable."
-)
+@click.option("--schedule", type=click.Choice(SCHEDULES), default="full", show_default=True)
+@click.option("--released", is_flag=True, help="Switch on the faults of the authors' release; see presets.FAULTS.")
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of cifar10.npz and the like.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for checkpoints, history.csv and log.txt.")
 @click.option("--resume", type=click.Path(path_type=Path, exists=True), help="Folder of a run to go on with.")
-def train(dataset, noise, rate, method, profile, settings, folder, out, resume) -> None:
-    """Train one method on one data set.
+@_fields
+def train(dataset, kind, rate, method, profile, schedule, released, folder, out, resume, **fields) -> None:
+    """Train one method on one data set; every field of Config is an option.
 
     \b
-    plremix train --method ce --set epochs 10
-    plremix train --dataset cifar10 --rate 0.5 --profile full --set seed 1 --out runs/c10
+    plremix train --method ce --epochs 10
+    plremix train --dataset cifar10 --rate 0.5 --limit-train 2000 --epochs 12 --width 16
+    plremix train --dataset cifar10 --rate 0.5 --profile full --seed 1 --out runs/c10
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if resume:
         trainer = Trainer.resume(resume, data_folder=folder)
     else:
-        config = preset(dataset, noise, rate, method=method, profile=profile, **_values(settings))
+        plain = (bool, int, float, str)
+        kinds = {field.name: field.type for field in dataclasses.fields(Config)}
+        changes = {k: v if kinds[k] in plain else yaml.safe_load(v) for k, v in fields.items() if v is not None}
+        options = dict(method=method, profile=profile, schedule=schedule, released=released)
+        config = preset(dataset, kind, rate, **options, **changes)
         trainer = Trainer(config, data.prepare(config, folder), out)
+    click.echo(_labels(trainer))
     history = trainer.fit()
     click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
+    if history.chosen == history.chosen:
+        click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
 
 
 @main.command("study")

@@ -33,7 +33,7 @@ def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
         step = steps.supervised_step(net, shown, pair, trainer.given[index], config, small)
         trainer.descend(m, step)
         terms.append(step.detached())
-    return steps.mean_terms(terms)
+    return _checked(steps.mean_terms(terms), contrast, epoch, m)
 
 
 def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
@@ -69,7 +69,14 @@ def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer
         step = steps.semi_step(net, strong[:, :size], strong[:, size:], *targets, mask, *mixing_terms)
         trainer.descend(m, step)
         terms.append(step.detached())
-    return steps.mean_terms(terms)
+    return _checked(steps.mean_terms(terms), config.parts.repel != "none", epoch, m)
+
+
+def _checked(means: dict[str, float], contrast: bool, epoch: int, m: int) -> dict[str, float]:
+    """Say in the log if the contrast did nothing for a whole epoch."""
+    if contrast and means["negatives"] == 0:
+        log.warning("epoch %d, network %d: no image repels another, the contrast does nothing", epoch, m + 1)
+    return means
 
 
 def _mask_rows(clean: np.ndarray, noisy: np.ndarray, size: int, rows: str) -> Tensor:

@@ -104,6 +104,8 @@ def per_sample(net: Network, images: Tensor, given: Tensor, data: Dataset, crop:
 
 
 def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset, crop: int = 0) -> float:
-    """Share of images whose label is the argmax of the networks' summed logits, in [0, 1]."""
+    """Share of images whose label is the argmax of the networks' summed logits, in [0, 1]; NaN without images."""
+    if not len(images):
+        return float("nan")
     logits = sum(predict(net, images, data, crop)[0] for net in nets)
     return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())

@@ -55,6 +55,7 @@ class Trainer:
             most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
         )
         self.config, self.data = config, data
+        _warn(config, data)
         self.folder = None if folder is None else Path(folder)
         found = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(found if config.device == "auto" else config.device)
@@ -185,7 +186,10 @@ class Trainer:
         columns = ("loss_cls", "loss_proto")[: self.config.parts.dims]
         arrays = [outputs[column].cpu().numpy() for column in columns]
         seed = seed_from(self.config.seed, 4, epoch, m) % 2**32
-        return gmm.split_clean(*arrays, threshold=self.config.threshold, seed=seed)
+        division = gmm.split_clean(*arrays, threshold=self.config.threshold, seed=seed)
+        if division.mixture is None:
+            log.warning("epoch %d, network %d: all losses agree, every sample counts as clean", epoch, m + 1)
+        return division
 
     @torch.no_grad()
     def move_prototypes(self, net: Network, outputs: dict[str, Tensor], epoch: int) -> None:
@@ -236,3 +240,14 @@ class Trainer:
         trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
         return trainer
+
+
+def _warn(config: Config, data: Dataset) -> None:
+    """Name in the log what will not work as meant with these data."""
+    missing = sorted(set(range(data.num_classes)) - set(data.given.unique().tolist()))
+    if missing:
+        names = ", ".join(data.class_names[c] for c in missing[:5])
+        log.warning("%d classes have no given label (%s%s)", len(missing), names, ", ..." * (len(missing) > 5))
+    idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
+    if idle and config.parts.repel == "plr":
+        log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)

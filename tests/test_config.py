@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from plremix_core.config import METHODS, Config, from_dict
+from plremix_core.config import HUMAN, NOISES, RATED, Config, from_dict
 from plremix_core.presets import preset
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
@@ -58,6 +58,23 @@ WRONG_TYPE = [  # field, value, what the message says of the rule and the value
     ("flip", 0, "of type bool, got 0"),
     ("fill", 128.0, "of type int, got 128.0"),
     ("device", 0, "of type str, got 0"),
+    ("label_file", None, "of type str, got None"),
+    ("image_size", 64.0, "of type int, got 64.0"),
+    ("backbone", 50, "of type str, got 50"),
+    ("pretrained", "yes", "of type bool, got 'yes'"),
+    ("pooled", 1.0, "of type int, got 1.0"),
+    ("extra_epochs", True, "of type int, got True"),
+    ("warm_up_contrast", 0, "of type bool, got 0"),
+    ("lr_decay", None, "of type str, got None"),
+    ("short_parts", True, "of type str, got True"),
+    ("mask_rows", 6, "of type str, got 6"),
+    ("policy", None, "of type str, got None"),
+    ("crop", "224", "of type int, got '224'"),
+    ("multi_crop", 2, "a tuple, got 2"),
+    ("multi_crop", ((2, 224),), "of 4 entries, got (2, 224)"),
+    ("multi_crop", ((2, 224, 0.1, "1"),), "of type float, got '1'"),
+    ("precision", 16, "of type str, got 16"),
+    ("compile", 1, "of type bool, got 1"),
 ]
 POSITIVE, COUNT = "> 0, got {}. See preset() for working values.", ">= 0, got {}. See preset() for working values."
 FRACTION = "in [0, 1), got {}. It is a fraction, not a percentage."
@@ -73,10 +90,23 @@ OUT_OF_RANGE = [
     *[(name, -0.1, FRACTION.format(-0.1)) for name in ("rate", "momentum", "proto_momentum")],
     ("rate", 50, FRACTION.format(50.0)),
     *[("threshold", value, f"in (0, 1), got {value}. The paper uses 0.5.") for value in (0.0, 1.0, -0.5)],
-    ("method", "plr", "one of ce, dividemix, naive, plr-1d, plremix, got 'plr'. Check the spelling."),
-    ("noise", "symmetric", "one of sym, asym, none, got 'symmetric'. Check the spelling."),
-    ("prototypes_from", "both", "own or peer, got 'both'. Ours is own, the release's is peer."),
-    ("supervised_view", "strng", "weak or strong, got 'strng'. The release trains on weak views."),
+    ("method", "plr", "one of ce, dividemix, naive, naive-2d, plr-1d, plremix, got 'plr'. Check the spelling."),
+    ("noise", "symmetric", f"one of {', '.join(NOISES)}, got 'symmetric'. Check the spelling."),
+    ("prototypes_from", "both", "one of own, peer, got 'both'. Ours is own, the release's is peer."),
+    ("supervised_view", "strng", "one of weak, strong, got 'strng'. The release trains on weak views."),
+    ("backbone", "resnet18", "one of preact, resnet50, inception_resnet_v2, got 'resnet18'."),
+    ("policy", "svhn", "one of cifar10, imagenet, got 'svhn'."),
+    ("lr_decay", "cosine", "one of steps, linear, got 'cosine'."),
+    ("precision", "fp16", "one of float32, bf16, got 'fp16'."),
+    ("short_parts", "stop", "one of fill, skip, got 'stop'."),
+    ("mask_rows", "own", "one of sample, position, got 'own'."),
+    ("label_file", "labels.npy", "given if and only if noise is file, got 'labels.npy'. Set both or none."),
+    *[(name, -1, COUNT.format(-1)) for name in ("image_size", "extra_epochs", "crop")],
+    ("pooled", 0, POSITIVE.format(0)),
+    *[
+        ("multi_crop", value, "() or one or two kinds (number, side, least, most area), two views of the first")
+        for value in (((3, 224, 0.1, 1.0),), ((2, 224, 0.5, 0.1),), ((2, 0, 0.1, 1.0),), ((2, 9, 0.1, 1.0),) * 3)
+    ],
     *[("fill", value, f"in [0, 255], got {value}. 128 is mid-grey.") for value in (-1, 256)],
     ("blocks", (), "at least one positive count, got (). (2, 2, 2, 2) is ResNet-18."),
     ("blocks", (2, 0), "at least one positive count, got (2, 0)."),
@@ -132,7 +162,7 @@ def test_settings_cannot_be_changed_or_given_by_position():
     [("xyz", None), ("lambda_U", "lambda_u"), ("warmup", "warm_up"), ("batchsize", "batch_size"), ("kapa", "kappa")],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_right_one(name, near):
-    remedy = f"Did you mean {near}?" if near else "Known: dataset, noise, rate, method, "
+    remedy = f"Did you mean {near}?" if near else "Known: dataset, noise, rate, label_file, method, "
     message = "^" + re.escape(f"setting must be a field of Config, got '{name}'. {remedy}")
     with pytest.raises(ValueError, match=message):
         from_dict({name: 1})
@@ -166,121 +196,46 @@ OTHER = dict(
     momentum=0.8, weight_decay=1e-3, mixup_alpha=0.5, lambda_u=0.0, ramp_epochs=8, lambda_c=0.5, sharpening=1.0,
     threshold=0.6, flat=False, warm_up_temperature=0.2, temperature=0.5, kappa=((0, 1),), proto_momentum=0.9,
     prototypes_from="peer", confidence_penalty=True, supervised_view="strong", pad=1, flip=False, fill=0,
-    device="cuda",
+    device="cuda", label_file="labels.npy", image_size=64, backbone="resnet50", pretrained=True, pooled=2,
+    extra_epochs=1, warm_up_contrast=False, lr_decay="linear", short_parts="skip", mask_rows="position",
+    policy="imagenet", crop=24, multi_crop=((2, 24, 0.5, 1.0),), precision="bf16", compile=True,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_fingerprint_changes_with_every_field_but_the_device(name):
-    changed = Config().replace(**{name: OTHER[name]})
-    assert changed != Config()
-    assert (changed.fingerprint() == Config().fingerprint()) == (name == "device")
+    before = Config(noise="file", label_file="other.npy") if name == "label_file" else Config()
+    changed = before.replace(**{name: OTHER[name]})
+    assert changed != before
+    assert (changed.fingerprint() == before.fingerprint()) == (name == "device")
 
 
-def test_fingerprint_is_the_sum_of_the_sorted_settings():
-    settings = dataclasses.asdict(Config())
-    del settings["device"]
-    expected = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    assert Config().fingerprint() == expected
+def test_fingerprint_is_the_sum_of_the_settings_off_their_default():
+    expected = hashlib.sha256(b'{"blocks": [1, 1], "lr": 0.1}').hexdigest()[:12]
+    assert Config(lr=0.1, blocks=(1, 1), width=64, device="cuda").fingerprint() == expected
     assert re.fullmatch("[0-9a-f]{12}", expected)
+
+
+@pytest.mark.parametrize("noise", [*HUMAN, "none"])
+def test_noise_without_a_rate_has_none(noise):
+    assert Config(noise=noise, rate=0.5).rate == 0.0
+    assert Config(noise=noise, rate=0.5) == Config(noise=noise, rate=0.2)
+
+
+@pytest.mark.parametrize("noise", RATED)
+def test_noise_drawn_at_a_rate_keeps_it(noise):
+    assert Config(noise=noise, rate=0.3).rate == 0.3
 
 
 def test_equal_settings_have_equal_fingerprints_however_they_are_written():
     assert Config(lr=1).fingerprint() == from_dict({"lr": 1.0, "blocks": [2, 2, 2, 2]}).fingerprint()
 
 
-# ----------------------------------------------------------------------------------------------------- presets
-
-SHARED = dict(  # columns CIFAR-10 and CIFAR-100 of the paper's settings, as in the release
-    width=64, blocks=(2, 2, 2, 2), stem_stride=1, epochs=400, batch_size=64, lr=0.02, weight_decay=5e-4, momentum=0.9,
-    lr_drops=(200,), mixup_alpha=4.0, ramp_epochs=16, lambda_c=1.0, sharpening=0.5, threshold=0.5, flat=True,
-    warm_up_temperature=0.1, temperature=1.0, kappa=((0, 3), (40, 2), (70, 1)), proto_momentum=0.99, pad=4, flip=True,
-    fill=128, train_size=0, holdout=0, steps_per_epoch=0, method="plremix", prototypes_from="own",
-    supervised_view="weak",
-)  # fmt: skip
-TABLE = [  # data set, noise, rate, warm-up, lambda_u, confidence penalty
-    ("cifar10", "sym", 0.2, 10, 0.0, False),
-    ("cifar10", "sym", 0.5, 10, 25.0, False),
-    ("cifar10", "sym", 0.8, 10, 25.0, False),
-    ("cifar10", "sym", 0.9, 10, 50.0, False),
-    ("cifar10", "asym", 0.4, 10, 0.0, True),
-    ("cifar100", "sym", 0.2, 30, 0.0, False),
-    ("cifar100", "sym", 0.5, 30, 150.0, False),
-    ("cifar100", "sym", 0.8, 30, 150.0, False),
-    ("cifar100", "sym", 0.9, 30, 150.0, False),
-    ("cifar100", "asym", 0.4, 30, 0.0, True),
-]
-
-
-@pytest.mark.parametrize(("dataset", "noise", "rate", "warm_up", "lambda_u", "penalty"), TABLE)
-def test_presets_are_the_table_of_the_paper(dataset, noise, rate, warm_up, lambda_u, penalty):
-    config = preset(dataset, noise, rate)
-    expected = SHARED | dict(dataset=dataset, noise=noise, rate=rate, warm_up=warm_up, lambda_u=lambda_u)
-    expected |= dict(confidence_penalty=penalty, seed=0, device="auto")
-    assert dataclasses.asdict(config) == expected
-
-
-def test_defaults_are_the_preset_of_cifar10_at_half_symmetric_noise():
-    assert Config() == preset("cifar10")
-    assert preset("cifar10") == preset("cifar10", "sym", 0.5, method="plremix", profile="full")
-
-
-def test_fashion_mnist_takes_the_settings_of_cifar10_but_a_black_fill():
-    for noise, rate in (("sym", 0.2), ("sym", 0.9), ("asym", 0.4)):
-        ours = preset("fashion_mnist", noise, rate)
-        assert ours == preset("cifar10", noise, rate).replace(dataset="fashion_mnist", fill=0)
-
-
-def test_changes_replace_the_settings_of_a_preset():
-    config = preset("cifar10", "sym", 0.5, method="ce", seed=3, lambda_u=1.0, epochs=20, lr_drops=())
-    assert (config.method, config.seed, config.lambda_u, config.epochs, config.lr_drops) == ("ce", 3, 1.0, 20, ())
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_quick_profile_is_smaller_in_every_way_that_costs_time(method):
-    quick, full = preset("fashion_mnist", method=method, profile="quick"), preset("fashion_mnist", method=method)
-    assert quick.method == method
-    assert quick.epochs < full.epochs
-    assert quick.width < full.width
-    assert sum(quick.blocks) < sum(full.blocks)
-    assert quick.stem_stride > full.stem_stride
-    assert 0 < quick.train_size + quick.holdout <= 10_000
-    assert quick.lr_drops[-1] < quick.epochs
-    assert max(start for start, _ in quick.kappa) < quick.epochs
-
-
-def test_noise_without_a_published_weight_is_refused_unless_it_is_given():
-    with pytest.raises(
-        ValueError, match=re.escape("noise and rate must be one of sym 0.2, sym 0.5, sym 0.8, sym 0.9,")
-    ):
-        preset("cifar10", "sym", 0.3)
-    with pytest.raises(ValueError, match=re.escape("got ('asym', 0.2). Or pass lambda_u.")):
-        preset("cifar100", "asym", 0.2)
-    assert preset("cifar10", "sym", 0.3, lambda_u=10).lambda_u == 10.0
-
-
-def test_clean_labels_need_no_weight():
-    assert preset("cifar10", "none", 0.0).noise == "none"
-
-
-@pytest.mark.parametrize("profile", ["ful", "smoke", ""])
-def test_an_unknown_profile_is_refused(profile):
-    with pytest.raises(ValueError, match=f"profile must be one of quick, full, got '{profile}'. Check the spelling."):
-        preset("cifar10", profile=profile)
-
-
-def test_unknown_method_and_noise_are_refused_by_the_preset_too():
-    with pytest.raises(ValueError, match="method must be one of ce, dividemix, naive, plr-1d, plremix, got 'PLR'"):
-        preset("cifar10", method="PLR")
-    with pytest.raises(ValueError, match="^noise"):
-        preset("cifar10", "symetric")
-
-
 @pytest.mark.parametrize(
     ("method", "semi", "repel", "dims"),
     [
         ("ce", False, "none", 1), ("dividemix", True, "none", 1), ("naive", True, "all", 1),
-        ("plr-1d", True, "plr", 1), ("plremix", True, "plr", 2),
+        ("naive-2d", True, "all", 2), ("plr-1d", True, "plr", 1), ("plremix", True, "plr", 2),
     ],
 )  # fmt: skip
 def test_methods_switch_on_their_parts(method, semi, repel, dims):
@@ -312,3 +267,8 @@ def test_lr_falls_once_more_at_each_drop(epoch, lr):
 
 def test_lr_without_drops_stays():
     assert Config(lr_drops=()).lr_at(399) == 0.02
+
+
+@pytest.mark.parametrize(("epoch", "lr"), [(0, 0.02), (50, 0.01), (99, 0.0002), (100, 0.0)])
+def test_linear_decay_reaches_zero_at_the_end(epoch, lr):
+    assert Config(epochs=100, lr_decay="linear").lr_at(epoch) == pytest.approx(lr, rel=1e-9, abs=1e-15)

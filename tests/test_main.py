@@ -1,5 +1,6 @@
 """The command `plremix`."""
 
+import dataclasses
 import re
 
 import pandas as pd
@@ -7,10 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from plremix_core.__main__ import main, run
+from plremix_core.config import Config
 
-SMALL = (
-    "--set epochs 2 --set warm_up 1 --set steps_per_epoch 2 --set train_size 100 --set holdout 0 --set width 4".split()
-)
+SMALL = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --limit-train 100 --holdout 20 --width 4 --blocks [1,1]".split()
 
 
 def invoke(*arguments):
@@ -30,6 +30,10 @@ def test_train_writes_a_run_that_resume_recognises_as_finished(tmp_path):
     done = invoke("train", "--out", str(tmp_path), *SMALL)
     assert done.exit_code == 0, done.output
     assert re.search(r"last 0\.\d{4} .*best 0\.\d{4}", done.output)
+    assert re.search(r"chosen 0\.\d{4} \(epoch picked by the hold-out's given labels\)", done.output)
+    assert re.search(
+        r"100 images of 10 classes, sym: (3\d|4\d|5\d)\.\d% of the labels wrong \(nominal rate 50%\)", done.output
+    )
     assert len(pd.read_csv(tmp_path / "history.csv")) == 2
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 2
     again = invoke("train", "--resume", str(tmp_path))
@@ -39,17 +43,24 @@ def test_train_writes_a_run_that_resume_recognises_as_finished(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--set", "epochz", "3"], "Did you mean epochs"),
         (["train", "--rate", "0.37"], "noise and rate must be one of"),
-        (["train", "--set", "lr", "fast"], "lr must be of type float, got 'fast'"),
+        (["train", "--blocks", "two"], "blocks must be a tuple, got 'two'"),
+        (["train", "--threshold", "1.5"], "threshold must be in (0, 1), got 1.5. The paper uses 0.5."),
         (["train", "--dataset", "mnist"], "dataset must be one of"),
         (["lessons", "--only", "77"], "notebooks must be at least one"),
     ],
 )
 def test_mistakes_are_one_line_with_a_remedy(monkeypatch, arguments, message):
     monkeypatch.setattr("sys.argv", ["plremix", *arguments])
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit, match=re.escape(message)):
         run()
+
+
+def test_every_field_of_the_settings_is_an_option():
+    text = re.sub(r"\s+", " ", invoke("train", "--help").output)
+    for field in dataclasses.fields(Config):
+        assert "--" + field.name.replace("_", "-") in text
+    assert invoke("train", "--epochz", "3").exit_code == 2
 
 
 def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):

@@ -201,12 +201,13 @@ def test_plain_cross_entropy_has_no_prototypes():
     assert all((net.prototypes == 0).all() for net in trainer.nets)
 
 
-def test_a_class_without_given_labels_gives_no_nan():
+def test_a_class_without_given_labels_gives_no_nan_and_is_named_in_the_log(caplog):
     images = dataset()
     images = dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
     trainer, history = trained(settings(), images)
     assert np.isfinite(history.table["total_1"]).all()
     assert all(net.prototypes.isfinite().all() for net in trainer.nets)
+    assert f"1 classes have no given label ({CLASSES[3]})" in caplog.text
 
 
 # ------------------------------------------------------------------------------------------------ repeatability
@@ -367,12 +368,12 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_p
 # ---------------------------------------------------------------------------------------- small and empty parts
 
 
-def divided(monkeypatch, p_clean):
+def divided(monkeypatch, p_clean, **changes):
     """Train two epochs with a given posterior instead of the mixture."""
     p = np.asarray(p_clean, dtype=np.float64)
     division = Division(p, p > 0.5, p[:, None], None, 0, 0.5)
     monkeypatch.setattr(Trainer, "divide", lambda self, outputs, epoch, m: division)
-    return trained(settings(), dataset(len(p)))
+    return trained(settings(**changes), dataset(len(p)))
 
 
 @pytest.mark.parametrize(
@@ -385,13 +386,58 @@ def divided(monkeypatch, p_clean):
     ],
     ids=["fewer clean samples than a batch", "fewer noisy ones", "no noisy part", "no clean part"],
 )
-def test_parts_smaller_than_a_batch_still_train(monkeypatch, p_clean, clean, noisy):
+def test_parts_smaller_than_a_batch_still_train_and_are_named_in_the_log(monkeypatch, caplog, p_clean, clean, noisy):
     trainer, history = divided(monkeypatch, p_clean)
+    sizes = f"({clean} clean, {noisy} noisy samples, batch 8): filled up with the next likely"
+    assert f"epoch 1, network 1: a part is smaller than a batch {sizes}" in caplog.text
     assert history.table["clean_1"].iloc[1:].tolist() == [clean] * 2
     assert history.table["noisy_1"].iloc[1:].tolist() == [noisy] * 2
     assert np.isfinite(history.table["total_1"]).all()
     start = Trainer(trainer.config, trainer.data)
     assert (trainer.nets[0].backbone.stem.weight != start.nets[0].backbone.stem.weight).any()
+
+
+def test_as_released_an_epoch_with_too_small_a_part_trains_nothing(monkeypatch, caplog):
+    trainer, history = divided(monkeypatch, [0.9] * 3 + [0.2] * 21, short_parts="skip")
+    assert "3 clean, 21 noisy samples, batch 8): nothing is trained" in caplog.text
+    assert history.table["total_1"].isna().tolist() == [False, True, True]
+    warm = Trainer(trainer.config, trainer.data)
+    warm.run_epoch(0)
+    for net, before in zip(trainer.nets, warm.nets):
+        assert all((a == b).all() for a, b in zip(net.parameters(), before.parameters()))
+
+
+def test_as_released_the_mask_belongs_to_the_samples_at_the_positions_in_the_parts(monkeypatch):
+    """Fault 6: subset positions index the full set's outputs, so the mask is that of other samples."""
+    p = np.where(np.arange(24) % 2 == 0, 0.9, 0.1)
+    division, logits, seen = Division(p, p > 0.5, p[:, None], None, 0, 0.5), torch.arange(96.0).view(24, 4), {}
+
+    def spy(config, rows, given, epoch):
+        seen[config.mask_rows] = rows[:, 0].div(4).long()
+
+    monkeypatch.setattr(steps, "pairs", spy)
+    index = {}
+    for rows in ("sample", "position"):
+        trainer = Trainer(settings(mask_rows=rows, steps_per_epoch=1), dataset(24))
+        trainer.train_divided(1, 0, division, logits)
+        index[rows] = seen[rows]
+    clean, noisy = index["sample"][:8], index["sample"][8:]
+    assert (clean % 2 == 0).all() and (noisy % 2 == 1).all()
+    assert (index["position"] == torch.cat([clean // 2, noisy // 2])).all()
+
+
+def test_the_released_loop_runs_one_epoch_more(tmp_path):
+    trainer, history = trained(settings(epochs=2, extra_epochs=1), dataset(), tmp_path)
+    assert history.table["epoch"].tolist() == [0, 1, 2]
+    assert Trainer.resume(tmp_path, dataset()).fit(progress=False).table.equals(history.table)
+
+
+def test_warm_up_without_contrast_is_cross_entropy_alone():
+    with_contrast = trained(settings(epochs=1), dataset())[1].table
+    without = trained(settings(epochs=1, warm_up_contrast=False), dataset())[1].table
+    assert with_contrast["negatives_1"][0] > 0 and without["negatives_1"][0] == 0
+    assert without["total_1"][0] == pytest.approx(without["x_1"][0])
+    assert with_contrast["total_1"][0] > with_contrast["x_1"][0]
 
 
 @pytest.mark.parametrize("n", [2, 5, 7])
@@ -405,11 +451,45 @@ def test_one_image_is_refused():
         Trainer(settings(), dataset(1))
 
 
-def test_k_for_which_no_pair_can_repel_is_refused_or_trains_on_the_other_terms():
+def test_k_for_which_no_pair_can_repel_trains_on_the_other_terms_and_is_named_in_the_log(caplog):
     """2 k > C: the release gives NaN here; a batch without negatives is no error."""
     _, history = trained(settings(kappa=((0, 3),)), dataset())
     assert np.isfinite(history.table["total_1"]).all()
     assert history.table["negatives_1"].iloc[1:].tolist() == [0, 0]
+    assert "kappa = [3] with 4 classes: every two candidate sets overlap" in caplog.text
+    assert "epoch 1, network 1: no image repels another" in caplog.text
+
+
+def test_losses_that_all_agree_are_named_in_the_log(caplog, monkeypatch):
+    per_sample = Trainer.per_sample
+
+    def constant(self, net):
+        outputs = per_sample(self, net)
+        return outputs | {name: torch.ones_like(outputs[name]) for name in ("loss_cls", "loss_proto")}
+
+    monkeypatch.setattr(Trainer, "per_sample", constant)
+    _, history = trained(settings(), dataset())
+    assert "epoch 1, network 2: all losses agree, every sample counts as clean" in caplog.text
+    assert history.table["clean_1"].iloc[1:].tolist() == [64, 64]
+
+
+def test_losses_that_are_not_finite_stop_the_division(monkeypatch):
+    per_sample = Trainer.per_sample
+
+    def broken(self, net):
+        outputs = per_sample(self, net)
+        return outputs | {"loss_proto": outputs["loss_proto"].index_fill(0, torch.tensor([3]), float("nan"))}
+
+    monkeypatch.setattr(Trainer, "per_sample", broken)
+    with pytest.raises(ValueError, match="loss_proto must be finite, got '1 values that are not'. The network has div"):
+        trained(settings(), dataset())
+
+
+def test_without_test_images_training_goes_on():
+    images = dataset()
+    images = dataclasses.replace(images, test_images=images.test_images[:0], test_labels=images.test_labels[:0])
+    _, history = trained(settings(epochs=2), images)
+    assert history.table["test_accuracy"].isna().all() and np.isfinite(history.table["total_1"]).all()
 
 
 def test_k_above_the_number_of_classes_is_refused_before_training():
@@ -515,6 +595,12 @@ def test_last_is_the_mean_of_ten_epochs_and_best_the_highest(straight):
     assert history.best == pytest.approx(0.90)
     short = type(straight[1]).from_rows(settings(), rows[:2])
     assert short.last == pytest.approx(0.5)
+
+
+def test_chosen_is_the_test_accuracy_where_the_hold_out_s_given_labels_are_met_best(straight):
+    rows = [{"test_accuracy": a, "holdout_accuracy": h} for a, h in ((0.9, 0.1), (0.4, 0.7), (0.6, 0.7), (0.5, 0.2))]
+    assert type(straight[1]).from_rows(settings(), rows).chosen == 0.4  # the first of equals; never by test accuracy
+    assert np.isnan(straight[1].chosen)
 
 
 def test_on_epoch_is_called_with_the_trainer_and_the_finished_row():
