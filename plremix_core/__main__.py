@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, data, noise, report, study
+from . import batch, bench, bench_report, data, machine, noise, report, study
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, preset
@@ -29,6 +29,7 @@ def main() -> None:
     plremix train --rate 0.5 --out runs/mine         bundled data, two CPU cores
     plremix train --dataset cifar10 --noise sym --rate 0.8 --profile full --out runs/c10
     plremix train --resume runs/c10                  go on after an interruption
+    plremix bench --quick                            how fast is this machine
     """
 
 
@@ -133,6 +134,43 @@ def study_command(plan, jobs) -> None:
     plremix study data/studies/lesson.yaml
     """
     sys.exit(study.run(plan, jobs))
+
+
+@main.command("bench")
+@click.option("--dataset", default="fashion_mnist", show_default=True)
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of cifar10.npz and the like.")
+@click.option("--size", type=int, default=1280, show_default=True, help="Images of the comparison.")
+@click.option("--limit", type=int, default=50000, show_default=True, help="Most images of the growth.")
+@click.option("--steps", type=int, default=0, help="Steps a network; 0 = every image once.")
+@click.option("--width", type=int, default=16, show_default=True, help="Channels of the first stage.")
+@click.option("--set", "changes", nargs=2, multiple=True, metavar="NAME VALUE", help="Any field of Config; repeatable.")
+@click.option("--precision", multiple=True, default=["float32"], show_default=True, help="float32, bf16; repeatable.")
+@click.option("--compile", "compile_", is_flag=True, help="Every precision also compiled.")
+@click.option("--workers", multiple=True, type=int, default=[0], help="Processes of the plain loader; repeatable.")
+@click.option("--repeats", type=int, default=5, show_default=True, help="Epochs that count.")
+@click.option("--quick", is_flag=True, help="Few images, one repeat: does it run?")
+@click.option("--name", default="", help="Of the files; by default data set and device.")
+@click.option("--out", type=click.Path(path_type=Path), default=ROOT / "data" / "results" / "bench")
+def bench_command(
+    dataset, folder, size, limit, steps, width, changes, precision, compile_, workers, repeats, quick, name, out
+) -> None:
+    """Measure this machine: an epoch beside a plain trainer's, and how time and memory grow.
+
+    \b
+    plremix bench --dataset cifar10 --data ~/cifar --workers 0 --workers 2
+    plremix bench --dataset cifar10 --width 64 --set blocks "[2, 2, 2, 2]" --set stem_stride 1 --size 12800 \\
+        --precision float32 --precision bf16 --compile          (a GPU)
+    """
+    logging.getLogger("plremix").setLevel(logging.ERROR)  # parts that are filled up are no news here
+    size, limit, repeats = (256, 2000, 1) if quick else (size, limit, repeats)
+    config = bench.settings(dataset, size, steps, width=width, **_values(changes))
+    modes = [dict(precision=p, compile=c) for p in precision for c in ([False, True] if compile_ else [False])]
+    device = bench.find_device(config)
+    result = dict(provenance=machine.provenance(device), config=config.fingerprint())
+    result |= bench.measure(config, folder, modes, list(workers), repeats, limit)
+    paths = bench_report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)
+    click.echo(bench_report.table(result))
+    click.echo("written: " + ", ".join(map(str, paths)))
 
 
 @main.command("lab")

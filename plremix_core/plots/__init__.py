@@ -4,6 +4,7 @@ One meaning a colour everywhere: clean = blue circle, noisy = vermilion cross, u
 what it is compared with dashed.
 """
 
+from .bench import bench
 from .clusters import class_distances, maps, measure_dots
 from .division import class_similarity, loss_planes, mixture_surfaces
 from .labels import fitted_line, loss_histograms, noise_rates
@@ -19,6 +20,7 @@ __all__ = [
     "NOISY",
     "STYLE",
     "UNUSED",
+    "bench",
     "candidate_sets",
     "class_distances",
     "class_similarity",

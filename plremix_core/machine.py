@@ -1,0 +1,108 @@
+"""The machine under a measurement: what it is, its peak, memory and time."""
+
+import contextlib
+import ctypes
+import datetime
+import gc
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import sklearn
+import torch
+import torchvision
+
+STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux only
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_memory(device: torch.device) -> None:
+    """Give freed memory back and start the peak anew, as far as the system allows it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif REFS.exists():
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+            REFS.write_text("5")
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the device's peak of tensors on a GPU; the process's peak elsewhere (since `reset_memory` on Linux)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if STATUS.exists():
+        lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    import resource  # not on Windows
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most * (1 if sys.platform == "darwin" else 1024)
+
+
+def peak_flops(device: torch.device, precision: str, size: int = 0) -> float:
+    """FLOP/s of a large matrix product, the best of several; as `a @ b` and as a 1 x 1 convolution on a CPU.
+
+    Two libraries compute them on a CPU (MKL and oneDNN), and on some processors one has the faster kernels.
+    """
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    size = size or (8192 if device.type == "cuda" else 1536)
+    a = torch.ones(size, size, device=device, dtype=dtype)
+    maps = a.view(size, size, 1, 1).expand(size, size, 1, 1).contiguous(memory_format=torch.channels_last)
+    kinds = [lambda: a @ a]
+    if device.type == "cpu":
+        kinds.append(lambda: torch.nn.functional.conv2d(maps, maps))
+    allowed, torch.backends.cuda.matmul.allow_tf32 = (
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cudnn.allow_tf32,  # convolutions use TF32 on a GPU unless told otherwise
+    )
+    taken = []
+    for kind in kinds:
+        for _ in range(6):
+            wait(device)
+            start = time.perf_counter()
+            kind()
+            wait(device)
+            taken.append(time.perf_counter() - start)
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    return 2 * size**3 / min(taken)
+
+
+def processor(device: torch.device) -> str:
+    """Name of the GPU, or of the CPU's model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def provenance(device: torch.device) -> dict[str, object]:
+    """Where, when, with what and by which command."""
+    commit = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+    )
+    modules = dict(torch=torch, torchvision=torchvision, sklearn=sklearn, numpy=np)
+    return dict(
+        command=" ".join(["plremix", *sys.argv[1:]]),
+        commit=commit.stdout.strip() or "not a git checkout",
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        device=str(device),
+        processor=processor(device),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        load=[round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+        system=platform.platform(),
+        versions=dict(python=platform.python_version()) | {name: m.__version__ for name, m in modules.items()},
+    )

@@ -1,0 +1,194 @@
+"""`plremix bench`, and the plain trainer it compares ours with."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import plain_trainer
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
+
+from plremix_core import augment, bench, bench_report, losses, machine
+from plremix_core.__main__ import main
+from plremix_core.config import Config
+from plremix_core.data import from_arrays
+
+CPU = torch.device("cpu")
+CLASSES = ("left", "right", "top", "bottom")
+
+
+def bars(n, seed, wrong=0.0):
+    """Colour images of which one half is bright: four classes that any network can tell apart."""
+    rng = np.random.default_rng(seed)
+    true = np.arange(n) % 4
+    images = rng.integers(0, 60, (n, 8, 8, 3), dtype=np.uint8)
+    for image, label in zip(images, true):
+        image[(np.s_[:, :4], np.s_[:, 4:], np.s_[:4], np.s_[4:])[label]] += 150
+    given = np.where(rng.random(n) < wrong, rng.integers(4, size=n), true)
+    return images, given, true
+
+
+def small(n=96, **changes):
+    images, given, true = bars(n, 0, wrong=0.3)
+    tests, labels, _ = bars(40, 1)
+    data = from_arrays(images, given, tests, labels, CLASSES, true=true, name="bars")
+    settings = dict(dataset="bars", noise="none", width=8, blocks=(1, 1), batch_size=16, warm_up=1, epochs=20)
+    settings |= dict(pad=1, flip=False, kappa=((0, 1),), steps_per_epoch=12, device="cpu", lambda_u=0.0)
+    return Config(**(settings | changes)), data
+
+
+# ---------------------------------------------------------------------------------------------- the plain trainer
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_plain_trainer_gives_finite_losses(workers):
+    config, data = small(steps_per_epoch=2)
+    row = plain_trainer.PlainTrainer(config, data, workers).run_epoch(1)
+    assert all(math.isfinite(value) for value in row.values())
+    assert row["x"] > 0 and row["u"] > 0 and 0 <= row["test_accuracy"] <= 1
+
+
+def test_the_plain_trainer_learns_what_is_easy():
+    config, data = small(lr=0.1, steps_per_epoch=10)
+    trainer = plain_trainer.PlainTrainer(config, dataclasses.replace(data, given=data.true))
+    rows = [trainer.run_epoch(epoch) for epoch in range(1, 5)]
+    assert max(row["test_accuracy"] for row in rows) >= 0.75  # chance is 0.25
+
+
+def test_the_plain_plr_loss_is_ours():
+    draw = torch.Generator().manual_seed(0)
+    raw = torch.randn(24, 16, generator=draw, requires_grad=True)  # first views, then second ones
+    q = F.normalize(raw, dim=1)
+    logits, given = torch.randn(12, 6, generator=draw), torch.randint(6, (12,), generator=draw)
+    candidates = F.one_hot(given, 6).float().scatter(1, logits.topk(2, dim=1).indices, 1.0)
+    plain = plain_trainer.plr(q, candidates, 1.0)
+    ours = losses.plr_loss(q.unflatten(0, (2, -1)).transpose(0, 1), losses.plr_mask(logits, given, 2))
+    gradients = [torch.autograd.grad(loss, raw, retain_graph=True)[0] for loss in (plain, ours)]
+    torch.testing.assert_close(plain, ours)
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].abs().max() > 0
+
+
+def test_both_engines_give_the_same_outputs_for_the_same_weights():
+    config, data = small()
+    plain, ours = plain_trainer.PlainTrainer(config, data), bench.ready(config, data)
+    for name, value in ours.per_sample(ours.nets[1]).items():
+        torch.testing.assert_close(plain.outputs(plain.nets[1])[name], value, rtol=1e-4, atol=1e-5)
+    assert plain.accuracy() == ours.accuracy(data.test_images, data.test_labels)
+
+
+def test_the_plain_evaluation_view_is_the_normalised_image():
+    config, data = small()
+    (views,), label, index = plain_trainer.Views(
+        data.images, data.given, [plain_trainer.recipes(config, data)["eval"]]
+    )[5]
+    torch.testing.assert_close(views, augment.normalise(data.images[5:6], data.mean, data.std)[0])
+    assert (label, index) == (data.given[5], 5)
+
+
+def test_grey_images_make_plain_views_of_one_channel():
+    config, data = small()
+    grey = dataclasses.replace(data, images=data.images[:, :1], mean=(0.3,), std=(0.2,))
+    recipes = plain_trainer.recipes(config, grey)
+    views, _, _ = plain_trainer.Views(grey.images, grey.given, list(recipes.values()))[0]
+    assert [tuple(view.shape) for view in views] == [(1, 8, 8)] * 3
+
+
+# -------------------------------------------------------------------------------------------------- measuring
+
+
+def test_seconds_leave_the_first_call_out():
+    calls = []
+    assert len(bench.seconds_of(lambda: calls.append(1), 3, CPU)) == 3
+    assert len(calls) == 4
+
+
+def test_the_counted_operations_are_those_of_the_networks():
+    config, data = small(width=4, blocks=(1,))
+    image = data.images[:1].float()
+    net = bench.ready(config, data).nets[0]
+    with bench.FlopCounterMode(display=False) as counter, torch.no_grad():
+        net.backbone(image)
+    stem = 2 * 8 * 8 * 3 * 4 * 9  # the images need no gradient, so the stem's backward is one product, not two
+    forward, batch = counter.get_total_flops(), config.batch_size
+    backbone = 6 * batch * forward + 8 * batch * (3 * forward - stem)
+    found = bench.step_flop(config, data)
+    assert backbone < found < 1.6 * backbone  # the heads and the contrast come on top
+
+
+def test_sizes_batches_and_classes_are_what_was_asked_for():
+    config, data = small()
+    half = bench.shrink(data, 48)
+    assert (len(half.images), len(half.given), len(half.true), len(half.test_images)) == (48, 48, 48, 20)
+    many = bench.relabel(data, 30)
+    assert many.num_classes == 30 and set(many.given.tolist()) == set(range(30))
+    assert bench.settings_like(config, 1000, batch_size=10).steps_per_epoch == 50
+
+
+def test_the_peak_grows_with_what_is_allocated():
+    machine.reset_memory(CPU)
+    before = machine.peak_memory(CPU)
+    block = torch.ones(1 << 26)  # 256 MiB
+    after = machine.peak_memory(CPU)
+    assert after - before > 200 * 2**20 and block.sum() > 0
+
+
+def test_a_matrix_product_gives_a_believable_peak():
+    assert 1e8 < machine.peak_flops(CPU, "float32", size=256) < 1e14
+
+
+def test_provenance_names_machine_versions_and_commit():
+    found = machine.provenance(CPU)
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["threads"] == 1 and found["processor"] and found["commit"] and "T" in found["date"]
+
+
+def test_every_mode_is_an_engine_of_its_own():
+    config, data = small(steps_per_epoch=1)
+    rows = bench.compare(config, data, [{}, {"precision": "bf16"}], [], repeats=2)
+    assert [row["engine"] for row in rows] == ["ours, float32", "ours, bf16"]
+    for row in rows:
+        epoch = row["epoch"]
+        assert len(epoch["all"]) == 2 and 0 < epoch["low"] <= epoch["median"] <= epoch["high"] and row["memory"] > 0
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    done = CliRunner().invoke(main, ["bench", "--quick", "--limit", "1000", "--width", "4", "--out", str(folder)])
+    assert done.exit_code == 0, done.output
+    return done.output, folder
+
+
+def test_quick_writes_table_numbers_and_figure(quick):
+    output, folder = quick
+    result = json.loads((folder / "fashion_mnist-cpu-quick.json").read_text())
+    assert [row["engine"] for row in result["engines"]] == ["plain, 0 workers", "ours, float32"]
+    assert set(result["growth"]) == {"images", "batch", "classes", "mixture"}
+    assert result["work"]["step_flop"] > 0 and set(result["parts"]) == {"divide", "test", "checkpoint"}
+    assert (folder / "fashion_mnist-cpu-quick.png").stat().st_size > 10_000
+    for word in ("ratio", "plain, 0 workers", "ours, float32", "checkpoint", "mixture"):
+        assert word in output
+
+
+def test_without_the_repository_s_tests_it_says_so(monkeypatch, tmp_path, quick):
+    monkeypatch.setattr(bench, "PLAIN", tmp_path / "missing.py")
+    config, data = small(steps_per_epoch=1)
+    rows = bench.compare(config, data, [{}], [0], repeats=1)
+    assert [row["engine"] for row in rows] == ["ours, float32"]
+    result = json.loads((quick[1] / "fashion_mnist-cpu-quick.json").read_text())
+    assert bench_report.PLAIN_MISSING in bench_report.table(result | {"engines": result["engines"][1:]})
+
+
+def test_rates_follow_from_the_counts():
+    row = dict(engine="ours, bf16", epoch=dict(median=2.0))
+    result = dict(work=dict(steps=10, batch=64, step_flop=1e9), peak_flops={"float32": 1e11, "bf16": 4e11})
+    assert bench_report.rates(result, row) == dict(steps=10.0, images=1280.0, flops=1e10, share=0.025)
+
+
+def test_too_many_images_are_refused():
+    with pytest.raises(ValueError, match="size must be at most 10000, got 20000"):
+        bench.measure(bench.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000)
