@@ -162,12 +162,12 @@ def bench_command(
         --precision float32 --precision bf16 --compile          (a GPU)
     """
     logging.getLogger("plremix").setLevel(logging.ERROR)  # parts that are filled up are no news here
-    size, limit, repeats = (256, 2000, 1) if quick else (size, limit, repeats)
+    size, repeats, most = (256, 1, 2) if quick else (size, repeats, 10)
     config = bench.settings(dataset, size, steps, width=width, **_values(changes))
     modes = [dict(precision=p, compile=c) for p in precision for c in ([False, True] if compile_ else [False])]
     device = bench.find_device(config)
     result = dict(provenance=machine.provenance(device), config=config.fingerprint())
-    result |= bench.measure(config, folder, modes, list(workers), repeats, limit)
+    result |= bench.measure(config, folder, modes, list(workers), repeats, limit, most)
     paths = bench_report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)
     click.echo(bench_report.table(result))
     click.echo("written: " + ", ".join(map(str, paths)))

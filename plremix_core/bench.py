@@ -200,9 +200,9 @@ def mixture(points: tuple[int, ...], repeats: int) -> list[dict]:
 
 
 def measure(
-    config: Config, folder: Path | None, modes: list[dict], workers: list[int], repeats: int, limit: int
+    config: Config, folder: Path | None, modes: list[dict], workers: list[int], repeats: int, limit: int, most: int
 ) -> dict:
-    """All measurements as one dictionary of plain values; `limit` is the largest number of images."""
+    """All measurements as plain values; `limit` is the largest number of images, `most` that of points a curve."""
     whole = data_module.prepare(config.replace(train_size=0), folder)
     size = config.train_size
     require(size <= len(whole.images), "size", f"at most {len(whole.images)}", size, "Lower it.")
@@ -210,11 +210,13 @@ def measure(
     flop = step_flop(config, data)
     engines = compare(config, data, modes, workers, repeats)
     parts = parts_of(config, data, repeats)
-    batches = {b: (settings_like(config, size, batch_size=b), data) for b in BATCHES if 2 * b <= size}
-    classes = {c: (config, relabel(data, c)) for c in CLASSES if c <= size}
-    sizes = {n: (settings_like(config, n), shrink(whole, n)) for n in SIZES if n <= min(limit, len(whole.images))}
+    batches = {b: (settings_like(config, size, batch_size=b), data) for b in BATCHES[:most] if 2 * b <= size}
+    classes = {c: (config, relabel(data, c)) for c in CLASSES[:most] if c <= size}
+    sizes = {
+        n: (settings_like(config, n), shrink(whole, n)) for n in SIZES[:most] if n <= min(limit, len(whole.images))
+    }
     growth = {
-        "mixture": mixture(tuple(p for p in POINTS if p <= 20 * limit), repeats),
+        "mixture": mixture(POINTS[:most], repeats),
         "batch": grow(batches, repeats, "batch"),
         "classes": grow(classes, repeats, "classes"),
         "images": grow(sizes, 1, "images"),

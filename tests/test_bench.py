@@ -51,6 +51,7 @@ def test_the_plain_trainer_gives_finite_losses(workers):
     assert row["x"] > 0 and row["u"] > 0 and 0 <= row["test_accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_the_plain_trainer_learns_what_is_easy():
     config, data = small(lr=0.1, steps_per_epoch=10)
     trainer = plain_trainer.PlainTrainer(config, dataclasses.replace(data, given=data.true))
@@ -163,6 +164,7 @@ def quick(tmp_path_factory):
     return done.output, folder
 
 
+@pytest.mark.slow
 def test_quick_writes_table_numbers_and_figure(quick):
     output, folder = quick
     result = json.loads((folder / "fashion_mnist-cpu-quick.json").read_text())
@@ -174,6 +176,7 @@ def test_quick_writes_table_numbers_and_figure(quick):
         assert word in output
 
 
+@pytest.mark.slow
 def test_without_the_repository_s_tests_it_says_so(monkeypatch, tmp_path, quick):
     monkeypatch.setattr(bench, "PLAIN", tmp_path / "missing.py")
     config, data = small(steps_per_epoch=1)
@@ -191,4 +194,4 @@ def test_rates_follow_from_the_counts():
 
 def test_too_many_images_are_refused():
     with pytest.raises(ValueError, match="size must be at most 10000, got 20000"):
-        bench.measure(bench.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000)
+        bench.measure(bench.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000, 2)
