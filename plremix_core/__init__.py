@@ -19,6 +19,7 @@ __all__ = [
     "conflict",
     "data",
     "dataset",
+    "distributed",
     "epochs",
     "gmm",
     "history",

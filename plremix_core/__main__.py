@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, bench, bench_report, data, machine, noise, report, study
+from . import batch, bench, bench_report, data, distributed, machine, noise, report, study
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, preset
@@ -106,7 +106,9 @@ def train(dataset, kind, rate, method, profile, schedule, released, folder, out,
     plremix train --method ce --epochs 10
     plremix train --dataset cifar10 --rate 0.5 --limit-train 2000 --epochs 12 --width 16
     plremix train --dataset cifar10 --rate 0.5 --profile full --seed 1 --out runs/c10
+    torchrun --nproc-per-node 4 -m plremix_core train --dataset clothing1m --noise none --data DIR --profile full
     """
+    fields["device"] = distributed.start() or fields["device"]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if resume:
         trainer = Trainer.resume(resume, data_folder=folder)

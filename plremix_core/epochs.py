@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import batches, gmm, infer, losses, steps
+from . import batches, distributed, gmm, infer, losses, steps
 from .seeds import generator
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     order = batches.batch_order(torch.arange(len(trainer.given)), batch, count, draws)
     weak = int(config.supervised_view == "weak")
     contrast = config.parts.repel != "none" and config.warm_up_contrast
+    draws, order = view_draws(draws, epoch, m, config.seed), distributed.share(order, dim=1)
     terms = []
     for views in batches.passes(trainer.images, order, weak, (1 - weak) + 2 * contrast, config, draws):
         index, weak_views, strong, small = infer.normalise_batch(views, trainer.data)
@@ -51,25 +52,32 @@ def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer
         return {}
     count = config.steps_per_epoch or max(1, len(clean) // size)
     order = [batches.batch_order(torch.from_numpy(part), size, count, draws) for part in (clean, noisy)]
+    order = torch.cat([distributed.share(part, dim=1) for part in order], dim=1)
     rows = _mask_rows(clean, noisy, len(division.is_clean), config.mask_rows).to(trainer.device)
     mixing = np.random.default_rng([config.seed, 3, epoch, m])
     p_clean = torch.from_numpy(division.p_clean).to(trainer.device, torch.float32)
-    terms = []
-    for views in batches.passes(trainer.images, torch.cat(order, dim=1), 2, 2, config, draws):
-        index, weak, strong, small = infer.normalise_batch(views, trainer.data)  # (2, 2B, c, H, W): clean, noisy
-        given = trainer.given[index]
+    terms, b = [], order.shape[1] // 2  # b: this process's share of B
+    for views in batches.passes(trainer.images, order, 2, 2, config, view_draws(draws, epoch, m, config.seed)):
+        index, weak, strong, small = infer.normalise_batch(views, trainer.data)  # (2, 2b, c, H, W): clean, noisy
         targets = steps.guess_targets(
-            net, peer, weak[:, :size], weak[:, size:], given[:size], p_clean[index[:size]], config.sharpening
+            net, peer, weak[:, :b], weak[:, b:], trainer.given[index[:b]], p_clean[index[:b]], config.sharpening
         )
         mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
         permutation = torch.randperm(4 * size, generator=draws).to(trainer.device)
         weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
-        mask = steps.pairs(config, peer_logits[rows[index]], given, epoch)
+        whole = distributed.gather(index)
+        mask = steps.pairs(config, peer_logits[rows[whole]], trainer.given[whole], epoch)
         mixing_terms = max(mix, 1 - mix), permutation, weight_u, config, small
-        step = steps.semi_step(net, strong[:, :size], strong[:, size:], *targets, mask, *mixing_terms)
+        step = steps.semi_step(net, strong[:, :b], strong[:, b:], *targets, mask, *mixing_terms)
         trainer.descend(m, step)
         terms.append(step.detached())
     return _checked(steps.mean_terms(terms), config.parts.repel != "none", epoch, m)
+
+
+def view_draws(draws: torch.Generator, epoch: int, m: int, seed: int) -> torch.Generator:
+    """Where the views are drawn from: alone `draws`, else a generator of each process, so that `draws` stays common."""
+    several = distributed.size() > 1
+    return generator(seed, 2, epoch, m, 1 + distributed.rank()) if several else draws
 
 
 def _checked(means: dict[str, float], contrast: bool, epoch: int, m: int) -> dict[str, float]:

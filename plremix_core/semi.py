@@ -1,6 +1,7 @@
 """Terms of the semi-supervised loss, as pure functions. Use them from `losses`."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -107,12 +108,14 @@ def confidence_penalty(logits: Tensor) -> Tensor:
     return (log_p.exp() * log_p).sum(dim=1).mean()
 
 
-def prior_penalty(logits: Tensor) -> Tensor:
+def prior_penalty(logits: Tensor, average: Callable[[Tensor], Tensor] = lambda mean: mean) -> Tensor:
     """KL divergence in nats from the uniform prior to the mean prediction of logits of shape (B, C).
+
+    `average` takes the mean prediction (C,) of a share of the batch to that of the whole; see `distributed`.
 
     Source: DivideMix (arXiv:2002.07394), equation 11. Differs: the mean is clamped, an absent class
     does not give infinity.
     """
-    mean = logits.softmax(dim=1).mean(dim=0)
+    mean = average(logits.softmax(dim=1).mean(dim=0))
     prior = 1 / logits.shape[1]
     return (prior * (math.log(prior) - mean.clamp_min(torch.finfo(mean.dtype).tiny).log())).sum()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import losses
+from . import distributed, losses
 from .config import Config
 from .model import Network
 
@@ -34,7 +34,11 @@ class Terms(NamedTuple):
 
 
 def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, flat: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, mean log-repulsion and mean number of negatives for projections (B, V, D) under mask (B, B)."""
+    """Loss, mean log-repulsion and mean number of negatives for projections (B, V, D) under mask (B, B).
+
+    With several processes the projections are a share of the batch and the mask is that of all shares, joined.
+    """
+    projections = distributed.gather_with_gradient(projections)
     v, valid = losses.log_repulsion(projections, mask, temperature)
     mean_v = v.detach().mean(dim=1).sum() / valid.sum().clamp_min(1)
     negatives = (mask < 0).sum() / len(mask)
@@ -89,7 +93,7 @@ def supervised_step(
     contrast, mean_v, negatives = zero, zero, zero
     if strong is not None:
         projections = project_views(net, strong, small)
-        mask = losses.repel_all(len(weak), weak.device)
+        mask = losses.repel_all(len(weak) * distributed.size(), weak.device)
         contrast, mean_v, negatives = contrast_terms(projections, mask, config.warm_up_temperature, config.flat)
     return Terms(loss_x + penalty + contrast, loss_x, zero, penalty, mean_v, negatives)
 
@@ -190,14 +194,17 @@ def semi_step(
     -------
     nothing
     """
-    views = torch.cat([strong_x.flatten(0, 1), strong_u.flatten(0, 1)])  # x1 x2 u1 u2: (4B, c, H, W)
-    targets = torch.cat([targets_x, targets_x, targets_u, targets_u])  # (4B, C)
-    mixed = mix * views + (1 - mix) * views[permutation]
-    targets = mix * targets + (1 - mix) * targets[permutation]
+    kinds = distributed.gather(strong_x, 1), distributed.gather(strong_u, 1)
+    views = torch.cat([kind.flatten(0, 1) for kind in kinds])  # x1 x2 u1 u2: (4B, c, H, W)
+    all_x, all_u = distributed.gather(targets_x), distributed.gather(targets_u)
+    targets = torch.cat([all_x, all_x, all_u, all_u])  # (4B, C)
+    own = distributed.own_rows(len(views), 4, views.device)
+    mixed = mix * views[own] + (1 - mix) * views[permutation[own]]
+    targets = mix * targets[own] + (1 - mix) * targets[permutation[own]]
     logits = net.classify(mixed)
     half = len(logits) // 2
     loss_x, loss_u = losses.mixmatch_loss(logits[:half], targets[:half], logits[half:], targets[half:])
-    penalty = losses.prior_penalty(logits)
+    penalty = losses.prior_penalty(logits, distributed.mean_with_gradient)
     contrast = mean_v = negatives = torch.zeros_like(loss_x)
     if mask is not None:
         projections = project_views(net, torch.cat([strong_x, strong_u], dim=1), small)  # (2B, V, D)
@@ -211,4 +218,4 @@ def mean_terms(terms: list[Terms]) -> dict[str, float]:
     if not terms:
         return {}
     means = torch.stack([torch.stack([value.float() for value in step]) for step in terms]).mean(dim=0)
-    return dict(zip(Terms._fields, means.tolist()))
+    return dict(zip(Terms._fields, distributed.mean(means).tolist()))

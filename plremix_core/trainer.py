@@ -1,5 +1,6 @@
 """Train two networks on wrong labels: warm up, divide, train, evaluate, checkpoint."""
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import checkpoint, epochs, gmm, infer, steps
+from . import checkpoint, distributed, epochs, gmm, infer, steps
 from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
@@ -56,6 +57,7 @@ class Trainer:
         )
         self.config, self.data = config, data
         _warn(config, data)
+        distributed.require_even(config.batch_size)
         self.folder = None if folder is None else Path(folder)
         found = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(found if config.device == "auto" else config.device)
@@ -67,6 +69,7 @@ class Trainer:
         for m in (0, 1):
             draws = generator(config.seed, 1, m)
             net = Network(data.num_classes, data.images.shape[1], config.backbone, generator=draws, **options)
+            net = distributed.share_batch_norm(net)
             self.nets.append(net.to(self.device, memory_format=torch.channels_last))
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
@@ -99,7 +102,8 @@ class Trainer:
         if self.epoch == 0 and self.folder is not None:
             checkpoint.refuse_used(self.folder)
         total = self.config.epochs + self.config.extra_epochs
-        bar = tqdm(total=total, initial=self.epoch, disable=not progress, unit="epoch")
+        hidden = not progress or distributed.rank() > 0
+        bar = tqdm(total=total, initial=self.epoch, disable=hidden, unit="epoch")
         while self.epoch < total:
             row = self.run_epoch(self.epoch)
             self.rows.append(row)
@@ -164,6 +168,7 @@ class Trainer:
         """One SGD step of network `m`."""
         self.optimizers[m].zero_grad(set_to_none=True)
         terms.total.backward()
+        distributed.average_gradients(self.nets[m])
         self.optimizers[m].step()
 
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,7 +177,10 @@ class Trainer:
 
     def per_sample(self, net: Network) -> dict[str, Tensor]:
         """The divide pass: outputs and losses of `net` for every training image; see `infer.per_sample`."""
-        return infer.per_sample(net, self.images, self.given, self.data, self.config.crop)
+        rows = distributed.rows_of(len(self.given))
+        part = self.images[rows.start : rows.stop], self.given[rows.start : rows.stop]
+        outputs = infer.per_sample(net, *part, self.data, self.config.crop)
+        return {name: distributed.gather_uneven(value, len(self.given)) for name, value in outputs.items()}
 
     def prototype_quality(self, outputs: dict[str, Tensor]) -> dict[str, float]:
         """Share of training images whose nearest prototype is that of the true class, if it is known."""
@@ -187,6 +195,8 @@ class Trainer:
         arrays = [outputs[column].cpu().numpy() for column in columns]
         seed = seed_from(self.config.seed, 4, epoch, m) % 2**32
         division = gmm.split_clean(*arrays, threshold=self.config.threshold, seed=seed)
+        p_clean = distributed.from_first(division.p_clean, self.device)
+        division = dataclasses.replace(division, p_clean=p_clean, is_clean=p_clean > division.threshold)
         if division.mixture is None:
             log.warning("epoch %d, network %d: all losses agree, every sample counts as clean", epoch, m + 1)
         return division
@@ -206,10 +216,12 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint and the history into the run's folder, atomically."""
-        checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
-        history = self.history()
-        history.save(self.folder / "history.csv")
-        checkpoint.write_atomic(self.folder / "log.txt", "\n".join(history.lines()).encode())
+        if distributed.rank() == 0:
+            checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
+            history = self.history()
+            history.save(self.folder / "history.csv")
+            checkpoint.write_atomic(self.folder / "log.txt", "\n".join(history.lines()).encode())
+        distributed.wait()
 
     @classmethod
     def resume(
