@@ -8,36 +8,56 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import label_files, sources
+from . import folders, label_files, sources
 from . import noise as noise_module
 from .checks import require
 from .config import HUMAN, Config
 from .dataset import Dataset, from_arrays
+from .image_files import ImageFiles, in_memory, memory_limit
 
-__all__ = ["Dataset", "from_arrays", "load", "prepare"]
+__all__ = ["Dataset", "from_arrays", "from_folder", "load", "prepare"]
+SAMPLED = 1000  # images that mean and deviation are measured on
 
 
-def load(name: str, folder: str | Path | None = None) -> Dataset:
-    """Load a known data set with its true labels, checked by the sums of its content.
+def from_folder(
+    root: str | Path,
+    train: str = "",
+    test: str = "",
+    *,
+    image_size: int = 0,
+    class_names: tuple[str, ...] | None = None,
+    name: str = "",
+    memory: int | None = None,
+) -> Dataset:
+    """Make a data set of your own images: one folder a class, or a list file.
 
     Parameters
     ----------
+    root : path
+        Folder of the images.
+    train, test : str
+        Inside `root`: a folder with one folder a class, or a list file with a line ``path label`` an image, paths
+        relative to `root`. Without `train` the class folders lie in `root` itself; without `test` there is no test set.
+    image_size : int
+        Side of the square images, pixels: shorter sides are resized to it. 0 = all files already have one shape.
+    class_names : tuple of str, optional
+        Classes in order of their numbers; by default the names of the folders, sorted.
     name : str
-        fashion_mnist (bundled), cifar10 or cifar100.
-    folder : path, optional
-        Where ``cifar10.npz`` (arrays train_images, train_labels, test_images, test_labels) or torchvision's
-        download lies, or that file itself; by default the repository's data/. CIFAR is downloaded there by
-        torchvision if it is missing.
+        Shown in reports; by default the name of the folder.
+    memory : int, optional
+        Bytes that the images may take in memory; by default half of what is free. Above it they stay in their files
+        and are read while training.
 
     Returns
     -------
     Dataset
-        With given = true labels; see `prepare` for noise.
+        Given labels are those of the folders; the true ones are unknown. Mean and deviation are measured on up to
+        1000 images.
 
     Raises
     ------
     ValueError
-        If the name is unknown or the content is not that of the data set.
+        If a folder, file, label or image is not as said here; the message names it.
 
     Source
     ------
@@ -45,8 +65,67 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
 
     Differs
     -------
-    The release unpickles and hashes the archive at every epoch.
+    nothing
     """
+    root = Path(root)
+    files, names = _listed(root, train, class_names)
+    tests = _listed(root, test, names)[0] if test else folders.Listed(root, [], [])
+    layout = folders.Layout(names, files, tests, folders.Listed(root, [], []), False)
+    return _settled(_unread(name or root.absolute().name, layout, image_size, None), memory)
+
+
+def _listed(root: Path, place: str, names: tuple[str, ...] | None) -> tuple[folders.Listed, tuple[str, ...]]:
+    if (root / place).is_file():
+        return folders.list_file(root, place, names)
+    return folders.class_folders(root / place, names)
+
+
+def load(
+    name: str, folder: str | Path | None = None, *, image_size: int | None = None, memory: int | None = None
+) -> Dataset:
+    """Load a known data set, with its true labels if they are known.
+
+    Parameters
+    ----------
+    name : str
+        fashion_mnist (bundled), cifar10, cifar100; tiny_imagenet, clothing1m or webvision (its first 50 classes).
+    folder : path, optional
+        Where ``cifar10.npz`` (arrays train_images, train_labels, test_images, test_labels) or torchvision's
+        download lies, or that file itself; by default the repository's data/. CIFAR is downloaded there by
+        torchvision if it is missing. For the others the unpacked data set; by default data/ and the name.
+    image_size : int, optional
+        See `from_folder`; by default 64, 256 and 320 pixels for the last three. Of no use for the first three.
+    memory : int, optional
+        See `from_folder`.
+
+    Returns
+    -------
+    Dataset
+        With given = true labels, or those that came with the images; see `prepare` for noise. The hold-out of
+        clothing1m is its validation set.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the content is not that of the data set, or its layout is another one.
+
+    Source
+    ------
+    Release: data/*.py.
+
+    Differs
+    -------
+    The release unpickles and hashes CIFAR's archive at every epoch.
+    """
+    return _settled(_opened(name, folder, image_size), memory)
+
+
+def _opened(name: str, folder: str | Path | None, image_size: int | None) -> Dataset:
+    """The data set, images of folders not read yet."""
+    if name in folders.LAYOUTS:
+        root = sources.FOLDER / name if folder is None else Path(folder)
+        size = sources.IMAGE_SIZE[name] if image_size is None else image_size
+        return _unread(name, folders.LAYOUTS[name](root), size, sources.STATISTICS[name])
     arrays = sources.read(name, sources.FOLDER if folder is None else Path(folder))
     train_images, train_labels, test_images, test_labels = (arrays[part] for part in sources.PARTS)
     names, statistics = sources.CLASS_NAMES[name], sources.STATISTICS[name]
@@ -54,20 +133,51 @@ def load(name: str, folder: str | Path | None = None) -> Dataset:
     return from_arrays(train_images, train_labels, *tests, true=train_labels, name=name, statistics=statistics)
 
 
-def prepare(config: Config, folder: str | Path | None = None) -> Dataset:
+def _unread(name: str, layout: folders.Layout, image_size: int, statistics: tuple | None) -> Dataset:
+    parts = [layout.train, layout.test, layout.validation]
+    shape = None if image_size else ImageFiles(layout.train.root, layout.train.paths, 0).shape
+    train, test, validation = (ImageFiles(part.root, part.paths, image_size, shape=shape) for part in parts)
+    labels, test_labels, validation_labels = (torch.tensor(part.labels, dtype=torch.int64) for part in parts)
+    if statistics is None:
+        some = train[torch.linspace(0, len(train) - 1, min(SAMPLED, len(train))).long()]
+        pixels = some.double().div(255).transpose(0, 1).flatten(1)  # (n, 3, H, W) -> (3, n*H*W)
+        statistics = tuple(pixels.mean(dim=1).tolist()), tuple(pixels.std(dim=1).clamp_min(1e-3).tolist())
+    tests = test, test_labels, layout.names
+    true = labels if layout.known else None
+    return Dataset(name, train, labels, true, *tests, *statistics, validation, validation_labels)
+
+
+def _settled(data: Dataset, memory: int | None, device: str = "auto") -> Dataset:
+    """Images of files read into memory as far as `memory` bytes go."""
+    if not isinstance(data.images, ImageFiles):
+        return data
+    limit, kept, origin = memory_limit(device) if memory is None else memory, {}, ""
+    for part in ("images", "test_images", "holdout_images"):
+        files = getattr(data, part)
+        origin += files.signature() if part != "holdout_images" else ""
+        fits = files.shape.numel() <= limit
+        kept[part] = in_memory(files) if fits else files
+        limit -= files.shape.numel() if fits else 0
+    return dataclasses.replace(data, **kept, origin=origin)
+
+
+def prepare(config: Config, folder: str | Path | None = None, *, memory: int | None = None) -> Dataset:
     """Load the data set of `config`, take its part, set the hold-out aside and corrupt the labels.
 
     Parameters
     ----------
     config : Config
-        Fields dataset, train_size, holdout, noise, rate, label_file and seed are used.
+        Fields dataset, image_size, train_size, holdout, noise, rate, label_file, seed and device are used.
     folder : path, optional
         See `load`; the files of human labels lie there too.
+    memory : int, optional
+        See `from_folder`.
 
     Returns
     -------
     Dataset
-        The hold-out keeps its given labels and is class-balanced like the rest.
+        The hold-out keeps its given labels and is class-balanced like the rest (by given labels where the true ones
+        are unknown). With holdout = 0 it is the one of `load`.
 
     Raises
     ------
@@ -80,9 +190,10 @@ def prepare(config: Config, folder: str | Path | None = None) -> Dataset:
 
     Differs
     -------
-    The same seed gives the same part and the same noise; the release seeds neither.
+    The same seed gives the same part and the same noise; the release seeds neither, and draws another part of
+    Clothing1M for every epoch.
     """
-    whole = load(config.dataset, folder)
+    whole = _opened(config.dataset, folder, config.image_size)
     size = config.train_size or len(whole.images) - config.holdout
     require(size > 0, "holdout", f"below the {len(whole.images)} training images", config.holdout, "Lower it.")
     wanted = size + config.holdout
@@ -91,16 +202,21 @@ def prepare(config: Config, folder: str | Path | None = None) -> Dataset:
     )
     labels = whole.given if whole.true is None else whole.true
     chosen = _balanced(labels.numpy(), wanted, np.random.default_rng([config.seed, 0x64617461]))
-    images = whole.images[chosen]
+    images = _taken(whole.images, chosen)
     given = _given(config, whole, chosen, images, folder)
-    return dataclasses.replace(
+    part = dataclasses.replace(
         whole,
-        images=images[:size],
+        images=_taken(images, slice(size)),
         given=given[:size],
         true=None if whole.true is None else whole.true[chosen[:size]],
-        holdout_images=images[size:],
-        holdout_given=given[size:],
     )
+    if config.holdout:
+        part = dataclasses.replace(part, holdout_images=_taken(images, slice(size, None)), holdout_given=given[size:])
+    return _settled(part, memory, config.device)
+
+
+def _taken(images: Tensor | ImageFiles, index: Tensor | slice) -> Tensor | ImageFiles:
+    return images.subset(index) if isinstance(images, ImageFiles) else images[index]
 
 
 def _given(config: Config, whole: Dataset, chosen: Tensor, images: Tensor, folder: str | Path | None) -> Tensor:

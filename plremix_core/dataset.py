@@ -9,6 +9,7 @@ from torch import Tensor
 
 from . import noise
 from .checks import check_labels, require
+from .image_files import ImageFiles
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Dataset:
     ----------
     name : str
         Name of the data set.
-    images, test_images : Tensor of shape (N, channels, H, W), uint8
-        Training and test images.
+    images, test_images : Tensor or ImageFiles of shape (N, channels, H, W), uint8
+        Training and test images, in memory or read from files when they are wanted. There may be no test images.
     given : Tensor of shape (N,), int64
         Given labels of the training images, which may be wrong.
     true : Tensor of shape (N,), int64, or None
@@ -31,21 +32,25 @@ class Dataset:
         One name a class; C = its length.
     mean, std : tuple of float
         For normalisation, pixels in [0, 1], one value a channel.
-    holdout_images, holdout_given : Tensor
-        Training images set aside, with their given (wrong or right) labels; may be empty.
+    holdout_images, holdout_given : Tensor or ImageFiles, and Tensor
+        Training images set aside, with their given (wrong or right) labels, or Clothing1M's validation images; may be
+        empty.
+    origin : str
+        Signature of the files that the images come from, whether they are in memory or not; empty for arrays.
     """
 
     name: str
-    images: Tensor
+    images: Tensor | ImageFiles
     given: Tensor
     true: Tensor | None
-    test_images: Tensor
+    test_images: Tensor | ImageFiles
     test_labels: Tensor
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    holdout_images: Tensor
+    holdout_images: Tensor | ImageFiles
     holdout_given: Tensor
+    origin: str = ""
 
     @property
     def num_classes(self) -> int:
@@ -58,9 +63,10 @@ class Dataset:
         return None if self.true is None else noise.real_rate(self.given.numpy(), self.true.numpy())
 
     def fingerprint(self) -> str:
-        """First 12 hex digits of the SHA-256 over training images, given labels and test set."""
-        digest = hashlib.sha256()
-        for tensor in (self.images, self.given, self.test_images, self.test_labels):
+        """First 12 hex digits of the SHA-256 over training images (or `origin`), given labels and test set."""
+        digest = hashlib.sha256(self.origin.encode())
+        labels = (self.given, self.test_labels)
+        for tensor in labels if self.origin else (self.images, self.given, self.test_images, self.test_labels):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 

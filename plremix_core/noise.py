@@ -27,7 +27,7 @@ ASYMMETRIC = {  # true class -> the class it is mistaken for
     "fashion_mnist": {6: 0, 2: 4, 4: 2, 5: 7, 9: 7},  # shirt>T-shirt pullover<>coat sandal, ankle boot>sneaker
 }
 CONSECUTIVE = {"cifar100": next_in_group(tuple(c // 5 for c in range(100)))}  # the released label file's
-CHUNK = 1024  # images projected at a time
+CHUNK_BYTES = 1 << 26  # images are projected so many bytes at a time, as float32
 
 
 def symmetric(labels: np.ndarray, rate: float, num_classes: int, rng: np.random.Generator) -> np.ndarray:
@@ -157,10 +157,12 @@ def instance_dependent(
         return given
     flip = truncnorm.rvs(-rate / 0.1, (1 - rate) / 0.1, loc=rate, scale=0.1, size=len(labels), random_state=rng)
     draws = rng.random(len(labels))
+    size = images.shape[1:].numel()
+    chunk = max(1, CHUNK_BYTES // (4 * size))
     for c in range(num_classes):
-        projection = rng.standard_normal((images.shape[1:].numel(), num_classes), dtype=np.float32)
+        projection = rng.standard_normal((size, num_classes), dtype=np.float32)
         members = np.flatnonzero(labels == c)
-        for part in np.split(members, range(CHUNK, len(members), CHUNK)):
+        for part in np.split(members, range(chunk, len(members), chunk)):
             pixels = images[torch.from_numpy(part)].cpu().numpy().reshape(len(part), len(projection))
             scores = (pixels.astype(np.float32) @ projection).astype(np.float64)
             scores[:, c] = -np.inf

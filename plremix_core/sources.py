@@ -32,7 +32,11 @@ STATISTICS = {  # mean and deviation of pixels in [0, 1], one a channel
     "fashion_mnist": ((0.2860,), (0.3530,)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "tiny_imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # ImageNet's, as in the release
+    "clothing1m": ((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214)),
+    "webvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
+IMAGE_SIZE = {"tiny_imagenet": 64, "clothing1m": 256, "webvision": 320}  # shorter side, pixels
 FILES = {"fashion_mnist": "fashion_mnist_part.npz", "cifar10": "cifar10.npz", "cifar100": "cifar100.npz"}
 UNPACKED = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}  # torchvision's folder
 
@@ -59,7 +63,8 @@ def read(name: str, folder: Path) -> dict[str, np.ndarray]:
     ValueError
         If the name is unknown, nothing can be had, or the content is not that of the data set.
     """
-    require(name in FILES, "dataset", f"one of {', '.join(FILES)}", name, "For data of your own use data.from_arrays.")
+    known = ", ".join((*FILES, *IMAGE_SIZE))
+    require(name in FILES, "dataset", f"one of {known}", name, "For your own use data.from_arrays or data.from_folder.")
     path = folder if folder.suffix == ".npz" else folder / FILES[name]
     if path.exists() or path == folder or name == "fashion_mnist":
         remedy = "Restore it with git checkout." if name == "fashion_mnist" else "Check the path."

@@ -201,7 +201,7 @@ def naive_instance(labels, images, rate, classes, generator):
 
 
 def test_instance_noise_is_the_algorithm_sample_by_sample(monkeypatch):
-    monkeypatch.setattr(noise, "CHUNK", 7)
+    monkeypatch.setattr(noise, "CHUNK_BYTES", 7 * 4 * 3 * 4 * 4)  # seven images
     labels, images = np.arange(60) % 4, pictures(60)
     found = noise.instance_dependent(labels, images, 0.5, 4, rng(3))
     assert found.tolist() == naive_instance(labels, images, 0.5, 4, rng(3))
