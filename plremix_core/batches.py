@@ -10,6 +10,7 @@ from torch import Tensor
 from . import augment
 from .checks import require
 from .config import Config
+from .image_files import ImageFiles, fetched
 
 CHUNK_BYTES = 1 << 27  # views are made for as many steps at a time as fit into this many bytes
 
@@ -60,14 +61,14 @@ class Views(NamedTuple):
 
 
 def passes(
-    data_images: Tensor, order: Tensor, weak: int, strong: int, config: Config, generator: torch.Generator
+    data_images: Tensor | ImageFiles, order: Tensor, weak: int, strong: int, config: Config, generator: torch.Generator
 ) -> Iterator[Views]:
     """Yield the batches of `order` with their views, made for many steps at a time.
 
     Parameters
     ----------
-    data_images : Tensor of shape (N, c, H, W), uint8
-        Whole training set, on the device.
+    data_images : Tensor or ImageFiles of shape (N, c, H, W), uint8
+        Whole training set, on the device; of files, the next chunk is read while one is used.
     order : Tensor of shape (steps, B), int64
         From `batch_order`.
     weak, strong : int
@@ -85,9 +86,9 @@ def passes(
     size = order.shape[1]
     views = weak + strong + sum(number for number, *_ in config.multi_crop)
     chunk = max(1, CHUNK_BYTES // (size * views * math.prod(data_images.shape[1:])))
-    for part in order.split(chunk):
+    parts = order.split(chunk)
+    for part, images in zip(parts, fetched(data_images, [part.flatten() for part in parts])):
         index = part.to(data_images.device)
-        images = data_images[index.flatten()]
         kinds = [[augment.weak_view(images, config, generator) for _ in range(weak)]]
         kinds += _strong(images, strong, config, generator)
         empty = images.new_empty(0, *images.shape)

@@ -76,7 +76,7 @@ class ImageFiles:
     """Images in files as a uint8 tensor of shape (N, 3, H, W) that is read by index.
 
     ``images[index]`` reads a batch by a pool of threads; `prefetch` starts reading one that will be asked for next.
-    At most two batches are in memory.
+    No more than two batches are in memory beside the one in use.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def fetched(images: Tensor | ImageFiles, indices: Iterable[Tensor]) -> Iterator[
     """Yield ``images[index]`` for each of `indices`; of files, the next batch is read while one is used."""
     indices = list(indices)
     for place, index in enumerate(indices):
-        batch = images[index]
+        batch = images[index.to(images.device)]
         if isinstance(images, ImageFiles) and place + 1 < len(indices):
             images.prefetch(indices[place + 1])
         yield batch

@@ -8,9 +8,11 @@ from torchvision.transforms.v2.functional import center_crop
 from .augment import normalise
 from .batches import Views
 from .data import Dataset
+from .image_files import ImageFiles
 from .model import Network
 
-BATCH = 2048  # images
+BATCH = 2048  # images, and fewer if they have more than
+PIXELS = BATCH * 64 * 64  # together
 
 
 def normalise_views(views: Tensor, data: Dataset) -> Tensor:
@@ -26,14 +28,14 @@ def normalise_batch(views: Views, data: Dataset) -> Views:
 
 
 @torch.no_grad()
-def predict(net: Network, images: Tensor, data: Dataset, crop: int = 0) -> tuple[Tensor, Tensor]:
+def predict(net: Network, images: Tensor | ImageFiles, data: Dataset, crop: int = 0) -> tuple[Tensor, Tensor]:
     """Classify and project images.
 
     Parameters
     ----------
     net : Network
         Put into eval mode.
-    images : Tensor of shape (n, c, H, W), uint8
+    images : Tensor or ImageFiles of shape (n, c, H, W), uint8
         On any device.
     data : Dataset
         Gives mean and deviation.
@@ -56,7 +58,7 @@ def predict(net: Network, images: Tensor, data: Dataset, crop: int = 0) -> tuple
     """
     net.eval()
     outputs = []
-    for part in images.split(BATCH):
+    for part in images.split(max(1, min(BATCH, PIXELS // images.shape[2:].numel()))):
         part = center_crop(part, [crop, crop]) if crop else part
         part = normalise_views(part.to(net.prototypes.device)[None], data)[0]
         outputs.append(net(part))

@@ -418,3 +418,54 @@ def test_layouts_are_listed_without_decoding(tmp_path, monkeypatch):
     monkeypatch.setattr(image_files, "read_image", pytest.fail)
     layout = folders.webvision(web(tmp_path))
     assert len(layout.train.paths) == 4
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+def stripes(root, per_class=16):
+    """Two classes that differ in the direction of their stripes."""
+    rng = np.random.default_rng(0)
+    for kind in ("across", "along"):
+        for i in range(per_class):
+            pixels = rng.integers(60, size=(16, 16, 3), dtype=np.uint8)
+            pixels[
+                (slice(None, None, 2), slice(None)) if kind == "across" else (slice(None), slice(None, None, 2))
+            ] += 150
+            path = root / kind / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    return root
+
+
+def test_training_from_files_and_from_memory_ends_with_the_same_bits(tmp_path, monkeypatch):
+    from plremix_core import batches
+    from plremix_core.trainer import Trainer
+
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 1 << 14)  # several chunks an epoch
+    small = dict(width=4, blocks=(1,), batch_size=4, epochs=3, warm_up=1, kappa=((0, 1),), lr_drops=(), pad=1)
+    config = Config(**small, noise="none", device="cpu", steps_per_epoch=3)
+    stripes(tmp_path / "train")
+    stripes(tmp_path / "test", 4)
+    ends, prints = [], []
+    for memory in (0, 10**9):
+        found = data.from_folder(tmp_path, "train", "test", image_size=16, memory=memory)
+        assert isinstance(found.images, ImageFiles) == (memory == 0)
+        trainer = Trainer(config, found)
+        history = trainer.fit(progress=False)
+        ends.append([value for net in trainer.nets for value in net.state_dict().values()])
+        prints.append(history.table["test_accuracy"].tolist())
+    assert all(torch.equal(a, b) for a, b in zip(*ends))
+    assert prints[0] == prints[1]
+
+
+def test_a_data_set_without_test_images_can_be_trained_on(tmp_path):
+    from plremix_core.trainer import Trainer
+
+    small = dict(width=4, blocks=(1,), batch_size=4, epochs=2, warm_up=1, kappa=((0, 1),), lr_drops=(), pad=1)
+    config = Config(**small, noise="none", device="cpu", steps_per_epoch=2)
+    found = data.from_folder(stripes(tmp_path / "train"), image_size=16)
+    history = Trainer(config, found, tmp_path / "run").fit(progress=False)
+    assert history.table["test_accuracy"].isna().all()
+    resumed = Trainer.resume(tmp_path / "run", data=data.from_folder(tmp_path / "train", image_size=16, memory=0))
+    assert resumed.epoch == 2

@@ -281,11 +281,11 @@ def resident():
 
 @pytest.mark.skipif("not __import__('os').path.exists('/proc/self/statm')", reason="reads /proc")
 def test_memory_stays_bounded_for_a_set_bigger_than_the_limit(tmp_path, monkeypatch):
-    side, count = 400, 600  # 288 MB of pixels
+    side, count = 400, 800  # 384 MB of pixels
     save(V.resize(noise_image(4, 4), [side, side]), tmp_path / "a.jpg")
     files = ImageFiles(tmp_path, ["a.jpg"] * count, side)
-    monkeypatch.setattr(image_files, "PART_BYTES", 16 << 20)
-    limit = 80 << 20  # two parts, decoders, the allocator's slack
+    monkeypatch.setattr(image_files, "PART_BYTES", 8 << 20)
+    limit = 100 << 20  # three parts, decoders, the allocator's slack
     assert files.shape.numel() > 3 * limit
     next(iter(files.split(8)))  # starts the threads
     gc.collect()
