@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, bench, bench_report, data, distributed, machine, noise, report, study
+from . import batch, bench, bench_report, data, distributed, machine, report, study
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, preset
@@ -80,8 +80,7 @@ def _fields(command: Callable) -> Callable:
 
 def _labels(trainer: Trainer) -> str:
     config, images = trainer.config, trainer.data
-    known = images.true is not None
-    real = f"{noise.real_rate(images.given.numpy(), images.true.numpy()):.1%}" if known else "an unknown share"
+    real = "an unknown share" if images.real_rate is None else f"{images.real_rate:.1%}"
     nominal = f" (nominal rate {config.rate:.0%})" if config.noise in RATED else ""
     size = f"{len(images.images)} images of {images.num_classes} classes"
     return f"{size}, {config.noise}: {real} of the labels wrong{nominal}"
