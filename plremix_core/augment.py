@@ -3,6 +3,7 @@
 All random parameters are drawn on the CPU from an explicit generator, so that they do not depend on the device.
 """
 
+import functools
 import math
 
 import torch
@@ -23,9 +24,17 @@ SIGNED = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness"
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """uint8 images (B, c, H, W) -> float32 of zero mean and unit deviation in each channel of the data set."""
-    shift = torch.tensor(mean, device=images.device).view(1, -1, 1, 1) * 255
-    scale = torch.tensor(std, device=images.device).view(1, -1, 1, 1) * 255
-    return (images - shift) / scale
+    return (images - _in_pixels(mean, images.device)).div_(_in_pixels(std, images.device))
+
+
+@functools.cache
+def _in_pixels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+
+
+def to_device(drawn: Tensor, device: torch.device) -> Tensor:
+    """What was drawn on the CPU, on `device`; a GPU is not waited for."""
+    return drawn.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else drawn.to(device)
 
 
 def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
@@ -65,14 +74,14 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
     rows, columns = (config.crop or height, config.crop or width)
     fits = rows <= height + 2 * pad and columns <= width + 2 * pad
     require(fits, "crop", f"at most {min(height, width)} + 2 pad", config.crop, "Lower crop or raise image_size.")
-    top = torch.randint(height + 2 * pad - rows + 1, (batch, 1), **draw) + torch.arange(rows)  # (B, H')
-    left = torch.randint(width + 2 * pad - columns + 1, (batch, 1), **draw) + torch.arange(columns)  # (B, W')
-    flip = (torch.rand(batch, 1, **draw) < 0.5) & config.flip
-    left = torch.where(flip, left.flip(1), left)
-    padded = F.pad(images, (pad, pad, pad, pad)).permute(0, 2, 3, 1)  # (B, c, H, W) -> (B, H+2p, W+2p, c)
-    top, left = top.to(images.device), left.to(images.device)
-    index = torch.arange(batch, device=images.device)[:, None, None]
-    return padded[index, top[:, :, None], left[:, None, :]].permute(0, 3, 1, 2)  # -> (B, c, H, W)
+    top = torch.randint(height + 2 * pad - rows + 1, (batch, 1), **draw)[:, 0]
+    left = torch.randint(width + 2 * pad - columns + 1, (batch, 1), **draw)[:, 0]
+    flip = ((torch.rand(batch, 1, **draw) < 0.5) & config.flip)[:, :, None, None]
+    top, left, flip = (to_device(drawn, images.device) for drawn in (top, left, flip))
+    padded = F.pad(images, (pad, pad, pad, pad))  # (B, c, H, W) -> (B, c, H+2p, W+2p)
+    windows = padded.unfold(2, rows, 1).unfold(3, columns, 1)  # every crop, without a copy
+    crops = windows[torch.arange(batch, device=images.device), :, top, left]  # -> (B, c, H', W')
+    return torch.where(flip, crops.flip(3), crops)
 
 
 def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
@@ -124,9 +133,9 @@ def auto_augment(out: Tensor, config: Config, generator: torch.Generator) -> Ten
                 members = applied if negative is None else applied & (sign == negative)
                 groups.setdefault((name, level, negative), []).append(members)
         for (name, level, negative), members in groups.items():
-            index = torch.stack(members).any(dim=0).nonzero()[:, 0].to(out.device)
+            index = to_device(torch.stack(members).any(dim=0).nonzero()[:, 0], out.device)
             if len(index):
-                out[index] = apply(out[index], name, level, bool(negative), config.fill)
+                out.index_copy_(0, index, apply(out.index_select(0, index), name, level, bool(negative), config.fill))
     return out
 
 

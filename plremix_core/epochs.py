@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import batches, distributed, gmm, infer, losses, steps
+from . import augment, batches, distributed, gmm, infer, losses, steps
 from .seeds import generator
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer
             net, peer, weak[:, :b], weak[:, b:], trainer.given[index[:b]], p_clean[index[:b]], config.sharpening
         )
         mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
-        permutation = torch.randperm(4 * size, generator=draws).to(trainer.device)
+        permutation = augment.to_device(torch.randperm(4 * size, generator=draws), trainer.device)
         weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
         whole = distributed.gather(index)
         mask = steps.pairs(config, peer_logits[rows[whole]], trainer.given[whole], epoch)

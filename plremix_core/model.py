@@ -34,6 +34,10 @@ class Network(nn.Module):
         Backbone: preact, resnet50 or inception_resnet_v2; see `backbones.make`.
     generator : torch.Generator
         Draws the initial weights; the global random state is left alone.
+    precision : str
+        float32, or bf16: the backbone under autocast; weights, statistics and heads stay float32.
+    compile : bool
+        Compile the backbone with torch.compile when it is first called; names of the weights stay as they are.
     **options : object
         For the backbone: width, blocks, stem_stride, pooled of preact; pretrained of resnet50.
 
@@ -58,6 +62,8 @@ class Network(nn.Module):
         kind: str = "preact",
         *,
         generator: torch.Generator,
+        precision: str = "float32",
+        compile: bool = False,
         **options: object,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -67,10 +73,17 @@ class Network(nn.Module):
             self.classifier = nn.Linear(width, num_classes)
             self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION))
         self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION))
+        self.precision = precision
+        if compile:
+            self.backbone.compile()  # in place: keys of the state stay
 
     def features(self, images: Tensor) -> Tensor:
         """Backbone: images (B, channels, H, W) -> (B, d)."""
-        return self.backbone(images)
+        images = images.contiguous(memory_format=torch.channels_last)  # one layout: fast, and compiled once
+        if self.precision == "float32":
+            return self.backbone(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.backbone(images).float()
 
     def project(self, images: Tensor) -> Tensor:
         """Unit-length projections (B, D) of images (B, channels, H, W)."""

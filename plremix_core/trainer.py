@@ -64,7 +64,7 @@ class Trainer:
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
-        options = {name: getattr(config, name) for name in names}
+        options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
         self.nets = []
         for m in (0, 1):
             draws = generator(config.seed, 1, m)
@@ -72,6 +72,7 @@ class Trainer:
             net = distributed.share_batch_norm(net)
             self.nets.append(net.to(self.device, memory_format=torch.channels_last))
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+        options |= {"fused": True} if self.device.type == "cuda" else {}
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
         start = torch.full((data.num_classes,), 1 / data.num_classes, device=self.device)
         self.adaptive = SelfAdaptive(start[0].clone(), start)
