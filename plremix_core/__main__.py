@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, bench, bench_report, data, distributed, machine, report, study
+from . import batch, bench, bench_report, data, distributed, machine, report, sweep_commands
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, preset
@@ -29,8 +29,13 @@ def main() -> None:
     plremix train --rate 0.5 --out runs/mine         bundled data, two CPU cores
     plremix train --dataset cifar10 --noise sym --rate 0.8 --profile full --out runs/c10
     plremix train --resume runs/c10                  go on after an interruption
+    plremix sweep data/grids/bundled.yaml            many runs, on all cores, GPUs or a cluster
     plremix bench --quick                            how fast is this machine
     """
+
+
+main.add_command(sweep_commands.sweep_command)
+main.add_command(sweep_commands.report_command)
 
 
 def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -123,18 +128,6 @@ def train(dataset, kind, rate, method, profile, schedule, released, folder, out,
     click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
     if history.chosen == history.chosen:
         click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
-
-
-@main.command("study")
-@click.argument("plan", type=click.Path(path_type=Path, exists=True))
-@click.option("--jobs", type=int, default=2, show_default=True, help="Runs at once, one thread each.")
-def study_command(plan, jobs) -> None:
-    """Run every cell of PLAN (a small YAML file) and record it in data/results/.
-
-    \b
-    plremix study data/studies/lesson.yaml
-    """
-    sys.exit(study.run(plan, jobs))
 
 
 @main.command("bench")

@@ -5,23 +5,22 @@ with exit status 0; everything here exists to notice that.
 """
 
 import ast
+import difflib
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import nbformat
-import yaml
 from tqdm.auto import tqdm
 
 from .checkpoint import write_atomic
 from .checks import require
+from .kernel import How, in_process
 from .lab import CLAIM_MIME, FINISH_MIME
 from .report import write_index, write_page
 
@@ -64,7 +63,12 @@ def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, obje
     return found
 
 
-def inspect(path: Path, parameters: dict[str, object]) -> list[str]:
+def read(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook."""
+    return nbformat.read(path, as_version=4)
+
+
+def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
     """Refuse what papermill would let through, before anything starts.
 
     Parameters
@@ -73,11 +77,13 @@ def inspect(path: Path, parameters: dict[str, object]) -> list[str]:
         Notebook.
     parameters : dict
         Values to inject.
+    drop : iterable of str
+        Tags of cells that will be left out.
 
     Returns
     -------
     list of str
-        The claims the notebook declares in its Markdown tables.
+        The claims the notebook declares in its Markdown tables, less those checked in cells that are left out.
 
     Raises
     ------
@@ -92,10 +98,12 @@ def inspect(path: Path, parameters: dict[str, object]) -> list[str]:
     -------
     papermill 2.7 only warns.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = read(path)
     known = parameters_of(notebook)
     for name, value in parameters.items():
-        require(name in known, "parameter", f"one of {', '.join(known)}", name, f"{path.name} has no other.")
+        near = difflib.get_close_matches(name, known, n=1)
+        remedy = f"{path.name} has no other." + (f" Did you mean {near[0]}?" if near else "")
+        require(name in known, "parameter", f"one of {', '.join(known)}", name, remedy)
         kind = known[name][0]
         right = type(value) is kind or (kind is float and type(value) is int)
         require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
@@ -105,7 +113,8 @@ def inspect(path: Path, parameters: dict[str, object]) -> list[str]:
     declared = [name for c in notebook.cells if c.cell_type == "markdown" for name in DECLARED.findall(c.source)]
     require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
     require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
-    return declared
+    dropped = "".join(c.source for c in notebook.cells if set(drop) & set(c.metadata.get("tags", [])))
+    return [name for name in declared if f'"{name}"' not in dropped]
 
 
 def records(notebook: nbformat.NotebookNode, mime: str) -> list[dict]:
@@ -136,7 +145,9 @@ def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "
     return f"claims that fail: {', '.join(wrong)}" if wrong else ""
 
 
-def run_notebook(path: Path, folder: Path, parameters: dict[str, object], timeout: float, threads: int) -> Result:
+def run_notebook(
+    path: Path, folder: Path, parameters: dict[str, object], timeout: float, threads: int, how: How | None = None
+) -> Result:
     """Execute one notebook by papermill in a process group of its own and judge the outcome.
 
     Parameters
@@ -150,53 +161,33 @@ def run_notebook(path: Path, folder: Path, parameters: dict[str, object], timeou
     timeout : float
         Seconds after which the process group is killed.
     threads : int
-        Threads for numerical libraries.
+        Threads for numerical libraries; 0 = as the environment says.
+    how : How, optional
+        What else there is to say.
 
     Returns
     -------
     Result
         Never raises for what the notebook does; only for refused parameters (`inspect`).
     """
-    declared = inspect(path, parameters)
+    how = how or How()
+    declared = inspect(path, parameters, how.drop)
     apart = folder.resolve() != path.parent.resolve()
     require(apart, "folder", "another than the notebook's own", str(folder), "The source would be overwritten.")
     folder.mkdir(parents=True, exist_ok=True)
-    executed, log = folder / path.name, folder / f"{path.stem}.log"
+    executed, log = folder.resolve() / path.name, folder / f"{path.stem}.log"
     executed.unlink(missing_ok=True)
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
-    command = [sys.executable, "-m", "papermill", str(path), str(executed), "--cwd", str(path.parent)]
-    command += [
-        "-k",
-        "python3",
-        "-l",
-        "python",
-        "--no-progress-bar",
-        "--log-output",
-        "-y",
-        yaml.safe_dump(parameters or {}),
-    ]
-    start, reason = time.perf_counter(), ""
-    with open(log, "w") as stream:
-        process = subprocess.Popen(
-            command, stdout=stream, stderr=stream, env={**os.environ, **counts}, start_new_session=True
-        )
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            status, reason = None, f"took longer than {timeout:.0f} s"
-        finally:  # also on Ctrl-C: no kernel is left behind
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-    if not executed.exists():
-        reason = reason or f"papermill ended with status {status} before the first cell; see {log}"
-    notebook = nbformat.read(executed if executed.exists() else path, as_version=4)
-    reason = reason or judge(notebook, declared, str(parameters.get("control", "")))
-    if not reason and status != 0:
-        reason = f"papermill ended with status {status}; see {log}"
+    how = replace(how, environment=(counts if threads else {}) | how.environment)
+    job = dict(source=str(path.resolve()), executed=str(executed), parameters=parameters, drop=how.drop, keep=how.keep)
+    start = time.perf_counter()
+    ended = in_process(job, log, timeout, how)
+    notebook = read(executed if executed.exists() else path)
+    reason = ended if not ended.startswith("papermill") or not executed.exists() else ""
+    reason = reason or judge(notebook, declared, str(parameters.get("control", ""))) or ended
     claims = records(notebook, CLAIM_MIME)
     held = sum(claim["holds"] for claim in claims)
-    title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0].lstrip("# ")
+    title = read(path).cells[0].source.splitlines()[0].lstrip("# ")
     state, seconds = ("failed" if reason else "ok"), time.perf_counter() - start
     return Result(path.stem, title, state, reason, round(seconds, 1), held, len(declared), claims)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sklearn
 import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
@@ -146,7 +147,11 @@ class Lesson:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it."""
         path = ROOT / "data" / "results" / f"{name}.csv"
         require(
-            path.exists(), "recorded study", "present in data/results", path.name, "Run `plremix study` to make it."
+            path.exists(),
+            "recorded study",
+            "present in data/results",
+            path.name,
+            "Run `plremix sweep` and `plremix report --record` to make it.",
         )
         table = pd.read_csv(path)
         if self.control == "swap_methods":
@@ -160,8 +165,9 @@ class Lesson:
         if self.control and not any(self.control in r["breaks"] for r in self.records):
             raise ClaimError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
         record = dict(notebook=self.notebook, seconds=seconds, claims=[r["name"] for r in self.records], broken=broken)
+        record |= dict(versions=_versions(), device=_device())
         held = len(self.records) - len(broken)
-        text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {_versions()}"
+        text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {_provenance()}"
         display({FINISH_MIME: record, "text/plain": text}, raw=True)
 
 
@@ -198,7 +204,7 @@ def start(
         control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check the spelling."
     )
     _show_figures_as_png()
-    print(f"lesson {notebook} · profile {profile} · seed {seed} · {_versions()}")
+    print(f"lesson {notebook} · profile {profile} · seed {seed} · {_provenance()}")
     if control:
         what, module, attribute, replacement = CONTROLS[control]
         print(f"CONTROL {control}: {what}. Claims that rest on it must now fail.")
@@ -207,9 +213,16 @@ def start(
     return Lesson(notebook, profile, seed, control, interactive)
 
 
-def _versions() -> str:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return f"Python {platform.python_version()} · torch {torch.__version__} · {device}"
+def _versions() -> dict[str, str]:
+    return dict(python=platform.python_version(), torch=torch.__version__, sklearn=sklearn.__version__)
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+
+
+def _provenance() -> str:
+    return f"Python {platform.python_version()} · torch {torch.__version__} · {_device()}"
 
 
 def _show_figures_as_png() -> None:

@@ -17,17 +17,16 @@ NOTEBOOKS = ROOT / "notebooks"
 FIGURES, README_FIGURES = ROOT / "data" / "figures", ("F0.2", "F5.3")
 
 MISSING_ALT = 'alt="No description has been provided for this image"'
-INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>PLReMix lessons</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root { color-scheme: light dark; --line: #8886; --good: #00795a; --bad: #c24a00 }
+STYLE = """:root { color-scheme: light dark; --line: #8886; --good: #00795a; --bad: #c24a00 }
 @media (prefers-color-scheme: dark) { :root { --good: #35c99b; --bad: #ff9a5c } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .5rem .8rem .5rem 0;
 border-bottom: 1px solid var(--line); vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap }
-.ok { color: var(--good) } .failed { color: var(--bad) } small { opacity: .75 } details { margin-top: .3rem }
-</style></head><body>
+.ok { color: var(--good) } .failed { color: var(--bad) } small { opacity: .75 } details { margin-top: .3rem }"""
+INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>PLReMix lessons</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{{ style|safe }}</style></head><body>
 <h1>PLReMix lessons</h1>
 <p>{{ held }} of {{ declared }} claims hold in {{ results|length }} notebooks;
 {{ failed }} {{ "notebook" if failed == 1 else "notebooks" }} failed.</p>
@@ -66,7 +65,7 @@ def write_index(results: list, folder: Path) -> Path:
         failed=sum(r.status != "ok" for r in results),
     )
     page = folder / "index.html"
-    write_atomic(page, INDEX.render(results=results, **counts).encode())
+    write_atomic(page, INDEX.render(results=results, style=STYLE, **counts).encode())
     return page
 
 

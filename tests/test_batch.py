@@ -123,7 +123,7 @@ def test_the_command_exits_with_1_when_a_parameter_is_refused():
     command = [sys.executable, "-m", "plremix_core", "lessons", "--only", "00", "-p", "sed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("got 'sed'. 00_start_here.ipynb has no other.")
+    assert done.stderr.strip().endswith("got 'sed'. 00_start_here.ipynb has no other. Did you mean seed?")
     assert "Traceback" not in done.stderr
 
 

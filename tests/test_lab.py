@@ -126,5 +126,5 @@ def test_a_claim_on_nan_leaves_a_record_that_is_valid_json(lesson):
 
 
 def test_recorded_study_that_is_missing_is_refused_with_the_command(lesson):
-    with pytest.raises(ValueError, match="recorded study must be present .* Run `plremix study"):
+    with pytest.raises(ValueError, match="recorded study must be present .* Run `plremix sweep"):
         lesson().recorded("no-such-study")

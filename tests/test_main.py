@@ -19,9 +19,9 @@ def invoke(*arguments):
 
 def test_help_shows_examples_and_every_command():
     text = invoke("--help").output
-    for word in ("lessons", "train", "study", "lab", "plremix train --resume", "--control repel_all"):
+    for word in ("lessons", "train", "sweep", "report", "lab", "plremix train --resume", "--control repel_all"):
         assert word in text
-    for command in ("lessons", "train", "study", "lab"):
+    for command in ("lessons", "train", "sweep", "report", "lab"):
         assert invoke(command, "--help").exit_code == 0
 
 

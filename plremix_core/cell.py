@@ -1,0 +1,214 @@
+"""One cell of a grid on the machine that runs it: lock, notebook in a process of its own, result; files say it all."""
+
+import contextlib
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import distributed
+import pandas as pd
+
+from . import batch, checkpoint
+from .checks import require
+from .config import from_dict
+from .grid import LEFT_OUT, Cell
+from .history import History
+from .kernel import How
+from .lab import FINISH_MIME
+from .report import NOTEBOOKS
+
+TAIL = 20  # lines of the log kept with a failure
+DYING = 10.0  # seconds that what is left of a killed cell may take to go
+
+
+@contextlib.contextmanager
+def locked(folder: Path, patience: float) -> Iterator[int | None]:
+    """Hold the cell's lock: yields its file descriptor, or None if another process has it after `patience` seconds.
+
+    The lock is the kernel's own (flock), so that it vanishes with its holder however that died; children that inherit
+    the descriptor hold it too. (The package filelock does not hand its descriptor out.)
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    deadline, mine = time.monotonic() + patience, False
+    try:
+        while not mine:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                mine = True
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(0.2)
+        yield descriptor if mine else None
+    finally:
+        os.close(descriptor)
+
+
+def result(folder: Path, fingerprint: str) -> dict | None:
+    """What a finished cell came to; None if it is not finished, or its result is damaged or of other settings."""
+    try:
+        found = json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("fingerprint") == fingerprint else None
+
+
+def failure(folder: Path) -> dict | None:
+    """Why a cell failed and the end of its log; None if it did not."""
+    try:
+        return json.loads((folder / "failed.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def epoch(folder: Path) -> int:
+    """Epochs in the cell's newest checkpoint."""
+    return max((int(path.stem.split("-")[1]) for path in folder.glob("epoch-*.pt")), default=0)
+
+
+def state(folder: Path, fingerprint: str) -> str:
+    """Say whether a cell is done, running, failed, stopped (it can go on) or waiting."""
+    if result(folder, fingerprint):
+        return "done"
+    if (folder / "lock").exists():
+        with locked(folder, 0) as lock:
+            if lock is None:
+                return "running"
+    return "failed" if failure(folder) else "stopped" if epoch(folder) else "waiting"
+
+
+def prepare(folder: Path, cell: Cell) -> None:
+    """Write ``cell.json``, all that `run` needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = ("name", "notebook", "labels", "parameters", "fingerprint", "timeout")
+    content = {part: getattr(cell, part) for part in parts}
+    epochs = cell.config.epochs + cell.config.extra_epochs if cell.config else 0
+    checkpoint.write_atomic(folder / "cell.json", json.dumps(content | {"epochs": epochs}, indent=1).encode())
+
+
+def fail(folder: Path, reason: str) -> dict:
+    """Mark a cell as failed, with the last lines of its log."""
+    logs = sorted(folder.glob("*.log"))
+    tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
+    content = dict(status="failed", reason=reason, date=_now(), log=tail)
+    checkpoint.write_atomic(folder / "failed.json", json.dumps(content, indent=1).encode())
+    return dict(status="failed", reason=reason)
+
+
+def run(folder: str, data: str, gpus: list[str], threads: int) -> dict:
+    """Run the cell of `folder`, or go on with it; a task of dask.
+
+    Parameters
+    ----------
+    folder : str
+        Absolute, with ``cell.json`` in it.
+    data : str
+        Folder of data sets, or "".
+    gpus : list of str
+        The worker takes the one of its number; empty: the environment decides.
+    threads : int
+        Threads for numerical libraries; 0 = as the environment says.
+
+    Returns
+    -------
+    dict
+        `status`: done, failed (with `reason`) or busy (another process has the cell).
+    """
+    place = Path(folder)
+    cell = json.loads((place / "cell.json").read_text())
+    with locked(place, DYING) as lock:
+        if lock is None:
+            return dict(status="busy")
+        if result(place, cell["fingerprint"]):
+            return dict(status="done")
+        (place / "failed.json").unlink(missing_ok=True)
+        _begin(place)
+        worker = distributed.get_worker()
+        key = worker.get_current_task()
+        environment = {"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]} if gpus else {}
+        how = How(LEFT_OUT, (lock,), environment, lambda: _wanted(worker, key))
+        parameters = cell["parameters"] | ({"folder": folder, "data_folder": data} if cell["epochs"] else {})
+        try:
+            ran = batch.run_notebook(NOTEBOOKS / cell["notebook"], place, parameters, cell["timeout"], threads, how)
+            if ran.status != "ok":
+                return dict(status="stopped") if ran.reason == "stopped" else fail(place, ran.reason)
+            _finish(place, cell, ran)
+        except (ValueError, OSError) as error:
+            return fail(place, f"{type(error).__name__}: {error}")
+    return dict(status="done", seconds=ran.seconds)
+
+
+def _wanted(worker: distributed.Worker, key: str) -> bool:
+    task = worker.state.tasks.get(key)
+    return task is not None and task.state == "executing"
+
+
+def _begin(folder: Path) -> None:
+    """Note the attempt; start again where nothing readable was left."""
+    start = 0
+    if epoch(folder):
+        try:
+            start = checkpoint.load_newest(folder)["epoch"]
+        except ValueError:
+            for stump in folder.glob("epoch-*"):
+                stump.unlink()
+    line = json.dumps(dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=start))
+    with open(folder / "attempts.jsonl", "a") as file:
+        file.write(line + "\n")
+
+
+def _finish(folder: Path, cell: dict, ran: batch.Result) -> None:
+    """Compare what was trained with what was asked for, and write ``result.json``."""
+    lines = (folder / "attempts.jsonl").read_text().splitlines()
+    executed = batch.read(folder / Path(cell["notebook"]).name)
+    (finish,) = batch.records(executed, FINISH_MIME)
+    content = dict(
+        fingerprint=cell["fingerprint"],
+        **cell["labels"],
+        notebook=Path(cell["notebook"]).name,
+        claims={claim["name"]: claim["holds"] for claim in ran.claims},
+        device=finish["device"],
+        versions=finish["versions"],
+        wall_seconds=ran.seconds,
+        resumed=sum(json.loads(line)["from_epoch"] > 0 for line in lines),
+        attempts=len(lines),
+        date=datetime.date.today().isoformat(),
+    )
+    if cell["epochs"]:
+        content |= _figures(folder, cell)
+        for old in sorted(folder.glob("epoch-*.pt"))[:-1]:
+            old.unlink()
+            old.with_suffix(".sha256").unlink(missing_ok=True)
+    checkpoint.write_atomic(folder / "result.json", json.dumps(content, indent=1).encode())
+
+
+def _figures(folder: Path, cell: dict) -> dict:
+    state = checkpoint.load_newest(folder)
+    config = from_dict(state["config"])
+    found = config.fingerprint()
+    require(found == cell["fingerprint"], "fingerprint", cell["fingerprint"], found, "The notebook changed settings.")
+    history = History(config, pd.read_csv(folder / "history.csv"))
+    epochs = len(history.table), state["epoch"]
+    require(epochs == (cell["epochs"],) * 2, "epochs", f"{cell['epochs']} in both files", epochs, "Run it again.")
+    weights = hashlib.sha256()
+    for tensor in (tensor for net in state["nets"] for tensor in net.values()):
+        weights.update(tensor.contiguous().numpy().tobytes())
+    return dict(
+        last=history.last,
+        best=history.best,
+        chosen=history.chosen if history.chosen == history.chosen else None,
+        seconds=float(history.table["seconds"].sum()),
+        data=state["data"],
+        weights=weights.hexdigest()[:12],
+        settings=cell["parameters"],
+    )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,181 @@
+"""What a sweep came to, in numbers: collected from the cells' files, summed up over seeds, compared, recorded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from .checkpoint import write_atomic
+from .checks import require
+from .lab import ROOT
+
+FIGURES = {  # name in result.json: what it is
+    "last": "mean of the last ten epochs",
+    "chosen": "epoch chosen by the hold-out's given labels",
+    "best": "best epoch, picked on the test set: no estimate of what a user would get",
+}
+LABELS = ["dataset", "method", "noise", "rate", "seed"]
+WHERE = ["dataset", "noise", "rate"]
+PUBLISHED = ROOT / "data" / "published.csv"
+
+
+def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read the cells of a sweep's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``grid.json`` and one folder a cell, as `sweep.run` leaves it.
+
+    Returns
+    -------
+    cells : DataFrame
+        One row a cell of the grid: `name`, `state` (done, failed, unfinished), `reason`, its labels and, if it is
+        done, all of its ``result.json``.
+    histories : dict of str to DataFrame
+        ``history.csv`` of the finished trainings by name.
+
+    Raises
+    ------
+    ValueError
+        If the folder is not that of a sweep.
+    """
+    listing = folder / "grid.json"
+    require(listing.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
+    rows, histories = [], {}
+    for name in json.loads(listing.read_text())["cells"]:
+        row = dict(name=name, state="unfinished", reason="")
+        cell = _json(folder / name / "cell.json")
+        found = _json(folder / name / "result.json")
+        failed = _json(folder / name / "failed.json")
+        if cell and found and found.get("fingerprint") == cell["fingerprint"]:
+            row |= found | {"state": "done"}
+            if "last" in found:
+                histories[name] = pd.read_csv(folder / name / "history.csv")
+        elif failed:
+            row |= {"state": "failed", "reason": failed["reason"]}
+        rows.append(row | cell.get("labels", {}))
+    return pd.DataFrame(rows), histories
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def reference_of(folder: Path) -> str:
+    """The row that the others are compared with."""
+    return json.loads((folder / "grid.json").read_text())["reference"]
+
+
+def summary(cells: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Mean and deviation over seeds.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As made by `collect`.
+    figure : str
+        Key of FIGURES.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, noise and method, in the grid's order: `mean`, `std` (n - 1; NaN for one seed), `seeds`.
+    """
+    done = cells[cells["state"] == "done"].dropna(subset=[figure])
+    groups = done.groupby([*WHERE, "method"], sort=False)[figure]
+    return groups.agg(mean="mean", std="std", seeds="count").reset_index()
+
+
+def differences(cells: pd.DataFrame, reference: str, figure: str = "last", resamples: int = 9999) -> pd.DataFrame:
+    """Differences from the reference, paired by seed, with bootstrap intervals.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        As made by `collect`.
+    reference : str
+        Row that is subtracted.
+    figure : str
+        Key of FIGURES.
+    resamples : int
+        Bootstrap samples of the seeds.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, noise and other method: `mean` of the differences, `low` and `high` end of the 95 %
+        percentile interval (NaN below two seeds), `seeds` that both have.
+
+    Source
+    ------
+    scipy.stats.bootstrap
+
+    Differs
+    -------
+    nothing
+    """
+    done, rows = cells[cells["state"] == "done"], []
+    for where, group in done.groupby(WHERE, sort=False):
+        table = group.pivot(index="seed", columns="method", values=figure)
+        for method in [m for m in dict.fromkeys(group["method"]) if m != reference and reference in table]:
+            gaps = (table[method] - table[reference]).dropna().to_numpy(dtype=float)
+            low, high = _interval(gaps, resamples)
+            mean = gaps.mean() if len(gaps) else np.nan
+            rows.append(dict(zip(WHERE, where)) | dict(method=method, mean=mean, low=low, high=high, seeds=len(gaps)))
+    return pd.DataFrame(rows, columns=[*WHERE, "method", "mean", "low", "high", "seeds"])
+
+
+def _interval(gaps: np.ndarray, resamples: int) -> tuple[float, float]:
+    if len(gaps) < 2:
+        return np.nan, np.nan
+    rng = np.random.default_rng(0)
+    found = scipy.stats.bootstrap((gaps,), np.mean, n_resamples=resamples, method="percentile", rng=rng)
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def published(cells: pd.DataFrame) -> pd.DataFrame:
+    """Published figures (per cent) for the data sets and noises of a sweep; `accuracy` is NaN where one is missing."""
+    table = pd.read_csv(PUBLISHED)
+    return table.merge(cells[WHERE].drop_duplicates(), on=WHERE) if set(WHERE) <= set(cells) else table[:0]
+
+
+def record(folder: Path, results: Path = ROOT / "data" / "results") -> list[Path]:
+    """Write the finished trainings as one table, one row an epoch, and their provenance beside it, for committing.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a sweep.
+    results : Path
+        Where ``<grid>.csv`` and ``<grid>.json`` go.
+
+    Returns
+    -------
+    list of Path
+        The two files.
+
+    Raises
+    ------
+    ValueError
+        If nothing is finished.
+    """
+    cells, histories = collect(folder)
+    require(len(histories) > 0, "folder", "of a sweep with finished trainings", str(folder), "Run `plremix sweep`.")
+    tables, entries = [], []
+    for row in cells[cells["name"].isin(list(histories))].to_dict("records"):
+        labels = {label: row[label] for label in LABELS}
+        table = histories[row["name"]].drop(columns="seconds")
+        tables.append(table.assign(**labels)[[*labels, *table.columns]])
+        entries.append(labels | _json(folder / row["name"] / "result.json"))
+    name = json.loads((folder / "grid.json").read_text())["grid"]
+    results.mkdir(parents=True, exist_ok=True)
+    files = [results / f"{name}.csv", results / f"{name}.json"]
+    write_atomic(files[0], pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())
+    write_atomic(files[1], (json.dumps(entries, indent=1) + "\n").encode())
+    return files

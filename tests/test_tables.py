@@ -1,0 +1,164 @@
+"""Tables of a sweep agree with the JSON files of its cells; the page is safe to open; records keep their format."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from plremix_core import sweep_page, tables
+from plremix_core.lab import ROOT
+
+METHODS, SEEDS, NOISES = ("ce", "plremix", "<b>odd</b>"), (1, 2, 3), (("sym", 0.5), ("worse", 0.0))
+
+
+def make(folder, dataset="cifar10", left_out=()):
+    """A sweep's folder with results drawn at random, as `sweep.run` would leave it."""
+    rng, names = np.random.default_rng(3), []
+    for method in METHODS:
+        for noise, rate in NOISES:
+            for seed in SEEDS:
+                name = f"{noise}_{re.sub('[^a-z]', '', method)}_{seed}"
+                names.append(name)
+                place = folder / name
+                place.mkdir(parents=True)
+                labels = dict(dataset=dataset, noise=noise, rate=rate, method=method, seed=seed)
+                (place / "cell.json").write_text(json.dumps(dict(name=name, labels=labels, fingerprint=name)))
+                if name in left_out:
+                    continue
+                table = pd.DataFrame(dict(epoch=range(4), test_accuracy=rng.random(4), seconds=1.0))
+                if method != "ce":
+                    table = table.assign(auc_1=[np.nan, 0.6, 0.7, 0.8], auc_2=[np.nan, 0.8, 0.7, 0.6])
+                table.to_csv(place / "history.csv", index=False)
+                last, best = table["test_accuracy"].mean(), table["test_accuracy"].max()
+                found = labels | dict(fingerprint=name, last=last, best=best, chosen=None, seconds=4.0, resumed=0)
+                found |= dict(versions={"torch": "2"}, device="CPU", notebook="05.ipynb", wall_seconds=9.0)
+                (place / "result.json").write_text(json.dumps(found))
+    (folder / "grid.json").write_text(json.dumps(dict(grid="made", reference="plremix", cells=names)))
+    return folder
+
+
+def results(folder):
+    return [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
+
+
+def test_summary_agrees_with_the_json_files(tmp_path):
+    cells, _ = tables.collect(make(tmp_path))
+    for figure in ("last", "best"):
+        table = tables.summary(cells, figure)
+        assert len(table) == len(METHODS) * len(NOISES)
+        for row in table.to_dict("records"):
+            same = ("method", "noise", "rate", "dataset")
+            values = [entry[figure] for entry in results(tmp_path) if all(entry[k] == row[k] for k in same)]
+            assert row["seeds"] == 3
+            assert row["mean"] == pytest.approx(sum(values) / 3)
+            assert row["std"] == pytest.approx((sum((v - row["mean"]) ** 2 for v in values) / 2) ** 0.5)
+    assert len(tables.summary(cells, "chosen")) == 0
+
+
+def test_every_figure_of_the_page_is_that_of_the_json_files(tmp_path):
+    page = sweep_page.write(make(tmp_path)).read_text()
+    for method in METHODS:
+        for noise, _ in NOISES:
+            for figure in ("last", "best"):
+                values = [e[figure] for e in results(tmp_path) if e["method"] == method and e["noise"] == noise]
+                assert f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}" in page
+    assert "picked on the test set" in page and "18 of 18 cells are done" in page
+    assert "<b>odd</b>" not in page and "&lt;b&gt;odd&lt;/b&gt;" in page
+    for name in re.findall(r'href="(curves[^"]+)"', page):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert len(re.findall(r'<img src="data:image/png[^>]*alt="[^"]{40,}"', page)) == len(NOISES)
+
+
+def test_differences_are_paired_by_seed_and_lie_in_their_interval(tmp_path):
+    folder = make(tmp_path, left_out=("sym_ce_2", "worse_ce_1", "worse_ce_2"))
+    cells, _ = tables.collect(folder)
+    last = {(e["method"], e["noise"], e["seed"]): e["last"] for e in results(folder)}
+    table = tables.differences(cells, "plremix")
+    assert {(r["method"], r["noise"]): r["seeds"] for r in table.to_dict("records")} == {
+        ("ce", "sym"): 2, ("<b>odd</b>", "sym"): 3, ("ce", "worse"): 1, ("<b>odd</b>", "worse"): 3
+    }  # fmt: skip
+    for row in table.to_dict("records"):
+        own = [(last.get((row["method"], row["noise"], s)), last["plremix", row["noise"], s]) for s in SEEDS]
+        gaps = [a - b for a, b in own if a is not None]
+        assert row["mean"] == pytest.approx(np.mean(gaps))
+        if row["seeds"] == 1:
+            assert np.isnan([row["low"], row["high"]]).all()
+        else:
+            assert min(gaps) <= row["low"] <= row["mean"] <= row["high"] <= max(gaps)
+
+
+def test_unfinished_and_failed_cells_are_told_and_left_out(tmp_path):
+    folder = make(tmp_path, left_out=("sym_ce_1", "sym_ce_2"))
+    (folder / "sym_ce_1" / "failed.json").write_text(json.dumps(dict(reason="the kernel <died>", log=[])))
+    (folder / "sym_ce_3" / "result.json").write_text('{"fingerprint": "of other settings"}')
+    cells, histories = tables.collect(folder)
+    assert cells["state"].value_counts().to_dict() == {"done": 15, "unfinished": 2, "failed": 1}
+    assert len(histories) == 15
+    page = sweep_page.write(folder).read_text()
+    assert "15 of 18 cells are done" in page and "1 failed" in page and "the kernel &lt;died&gt;" in page
+
+
+def test_a_page_can_be_written_before_anything_is_finished(tmp_path):
+    folder = make(
+        tmp_path, left_out=[f"{n}_{m}_{s}" for n in ("sym", "worse") for m in ("ce", "plremix", "boddb") for s in SEEDS]
+    )
+    assert "0 of 18 cells are done" in sweep_page.write(folder).read_text()
+
+
+def test_another_folder_is_refused(tmp_path):
+    for function in (tables.collect, tables.record, sweep_page.write):
+        with pytest.raises(ValueError, match="folder must be one that `plremix sweep` made"):
+            function(tmp_path)
+
+
+def test_records_have_a_row_an_epoch_and_the_provenance_of_every_run(tmp_path):
+    folder = make(tmp_path / "runs", left_out=("sym_ce_1",))
+    csv, provenance = tables.record(folder, tmp_path / "results")
+    table, entries = pd.read_csv(csv), json.loads(provenance.read_text())
+    assert (csv.name, provenance.name) == ("made.csv", "made.json") and len(entries) == 17
+    assert "seconds" not in table and list(table.columns[:5]) == ["dataset", "method", "noise", "rate", "seed"]
+    for entry in entries:
+        rows = table[(table["method"] == entry["method"]) & (table["seed"] == entry["seed"])]
+        rows = rows[rows["noise"] == entry["noise"]]
+        assert len(rows) == 4 and rows["test_accuracy"].mean() == pytest.approx(entry["last"], abs=1e-4)
+
+
+def test_published_figures_have_sources_and_the_papers_own_are_empty():
+    table = pd.read_csv(tables.PUBLISHED)
+    assert table["source"].str.len().min() > 10 and table["accuracy"].dropna().between(5, 100).all()
+    assert not table.duplicated(["dataset", "noise", "rate", "method", "which", "source"]).any()
+    own = table["method"].str.startswith("PLReMix")
+    assert own.any() and table["accuracy"].isna().equals(own)
+
+
+def test_published_figures_are_shown_for_the_noises_of_the_sweep_and_say_when_empty(tmp_path):
+    page = sweep_page.write(make(tmp_path)).read_text()
+    assert "PLReMix (paper)" in page and "not filled" in page and "resources/result_cfn.png" in page
+    shown = tables.published(tables.collect(tmp_path)[0])
+    assert set(zip(shown["noise"], shown["rate"])) == set(NOISES) and set(shown["dataset"]) == {"cifar10"}
+    other = sweep_page.write(make(tmp_path / "other", "fashion_mnist")).read_text()
+    assert "There are none for the data and noises of this sweep" in other
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data" / "results").glob("*.json")), ids=lambda path: path.stem)
+def test_recorded_tables_agree_with_their_provenance(path):
+    table = pd.read_csv(path.with_suffix(".csv"))
+    for entry in json.loads(path.read_text()):
+        own = (table["method"] == entry["method"]) & (table["seed"] == entry["seed"])
+        rows = table[own & (table["noise"] == entry["noise"]) & (table["rate"] == entry["rate"])]
+        assert rows["test_accuracy"].tail(10).mean() == pytest.approx(entry["last"], abs=1e-4)
+        assert {"device", "versions", "date", "data", "seconds", "best"} <= set(entry)
+
+
+def test_the_table_of_the_readme_is_that_of_the_recorded_study():
+    table = pd.read_csv(ROOT / "data" / "results" / "lesson.csv")
+    curves = table.groupby(["method", "seed"])["test_accuracy"]
+    last, best = curves.apply(lambda column: column.tail(10).mean()).unstack(), curves.max().unstack()
+    rows = re.findall(r"^\| (.+?) \| ([\d.]+) ± ([\d.]+) % \| ([\d.]+) % \|$", (ROOT / "README.md").read_text(), re.M)
+    names = ["ce", "ce on strong views", "dividemix", "plremix", "naive"]
+    assert len(rows) == len(names) == len(last)
+    for name, (_, *shown) in zip(names, rows):
+        measured = 100 * last.loc[name].mean(), 100 * last.loc[name].std(), 100 * best.loc[name].mean()
+        assert [float(value) for value in shown] == pytest.approx(measured, abs=0.06)
