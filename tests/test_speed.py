@@ -1,0 +1,162 @@
+"""What makes the engine fast leaves its results as they are, or within what bfloat16 can say."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from plremix_core import augment, batches, infer, steps
+from plremix_core.config import Config
+from plremix_core.data import from_arrays
+from plremix_core.gmm import Division
+from plremix_core.model import Network
+from plremix_core.seeds import generator
+from plremix_core.trainer import Trainer
+
+N, C = 64, 4
+
+
+def images(count, seed=0, side=16):
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def network(**options):
+    return Network(C, width=8, blocks=(1, 1), generator=torch.Generator().manual_seed(1), **options)
+
+
+def trainer(**changes):
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(256, size=(N, 8, 8, 3), dtype=np.uint8), np.arange(N) % C
+    data = from_arrays(pixels, labels, pixels[:8], labels[:8], tuple("abcd"), true=labels)
+    settings = dict(width=4, blocks=(1, 1), batch_size=8, steps_per_epoch=3, warm_up=1, epochs=9, kappa=((0, 1),))
+    return Trainer(Config(dataset="arrays", noise="none", **(settings | changes)), data)
+
+
+def halves():
+    p_clean = np.where(np.arange(N) % 2, 0.9, 0.1)
+    return Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+
+
+# ---------------------------------------------------------------------------------------- precision and memory layout
+
+
+def test_bf16_says_nearly_what_float32_says():
+    exact, rough = network(), network(precision="bf16")
+    rough.load_state_dict(exact.state_dict())
+    x = images(64)
+    for net in (exact, rough):
+        net.train()(images(64, seed=2)), net.eval()  # statistics that are not 0 and 1
+    (logits, projection), (rough_logits, rough_projection) = exact(x), rough(x)
+    assert not torch.equal(logits, rough_logits)  # else it was float32 all along
+    assert (logits - rough_logits).abs().max() < 0.05 * logits.abs().max()
+    assert (projection * rough_projection).sum(dim=1).min() > 0.999
+
+
+def test_bf16_leaves_heads_weights_statistics_and_gradients_in_float32():
+    net = network(precision="bf16").train()
+    out = net(images(8))
+    (out.logits.sum() + out.projection.sum()).backward()
+    assert out.logits.dtype == out.projection.dtype == net.features(images(8)).dtype == torch.float32
+    assert {p.dtype for p in net.parameters()} == {p.grad.dtype for p in net.parameters()} == {torch.float32}
+    assert {b.dtype for b in net.buffers()} == {torch.float32, torch.int64}  # int64: number of batches
+
+
+def test_bf16_trains_and_its_terms_are_near_those_of_float32():
+    logits, means = torch.zeros(N, C), {}
+    for precision in ("float32", "bf16"):
+        one = trainer(precision=precision, device="cpu")
+        means[precision] = one.train_divided(1, 0, halves(), logits)
+    assert means["bf16"]["x"] == pytest.approx(means["float32"]["x"], rel=0.02)
+    assert means["bf16"]["x"] != means["float32"]["x"]
+
+
+def test_the_layout_of_the_images_does_not_matter():
+    net = network().eval()
+    x = images(16)
+    for out, other in zip(net(x), net(x.contiguous(memory_format=torch.channels_last))):
+        assert torch.equal(out, other)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1000])
+def test_the_batch_of_the_evaluation_does_not_matter(monkeypatch, batch):
+    one = trainer(device="cpu")
+    expected = one.per_sample(one.nets[0])
+    monkeypatch.setattr(infer, "CPU_BATCH", batch)
+    for name, value in one.per_sample(one.nets[0]).items():
+        torch.testing.assert_close(value, expected[name])
+
+
+# -------------------------------------------------------------------------------------------------------- compiling
+
+
+def test_compiling_leaves_the_names_of_the_weights():
+    plain, compiled = network(), network(compile=True)
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+    compiled.load_state_dict(plain.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_backbone_computes_the_same():
+    plain, compiled = network().train(), network(compile=True).train()
+    for net in (plain, compiled):
+        net.classify(images(8)).square().sum().backward()
+    torch.testing.assert_close(plain.state_dict(), compiled.state_dict(), rtol=1e-4, atol=1e-5)
+    for p, q in zip(plain.parameters(), compiled.parameters()):
+        assert (p.grad is None) == (q.grad is None)
+        if p.grad is not None:
+            torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------------- views and waits
+
+
+@pytest.mark.parametrize("pad", [0, 1, 3])
+def test_crops_as_windows_are_the_crops_pixel_by_pixel(pad):
+    config = Config(pad=pad)
+    pixels = torch.randint(256, (20, 3, 6, 6), dtype=torch.uint8, generator=generator(0))
+    views = augment.weak_view(pixels, config, generator(1))
+    draws = generator(1)
+    top, left = (torch.randint(2 * pad + 1, (20, 1), generator=draws)[:, 0].tolist() for _ in range(2))
+    flip = (torch.rand(20, 1, generator=draws) < 0.5)[:, 0].tolist()
+    for n in range(20):
+        for y in range(6):
+            for x in range(6):
+                row, column = y + top[n] - pad, (5 - x if flip[n] else x) + left[n] - pad
+                inside = 0 <= row < 6 and 0 <= column < 6
+                expected = pixels[n, :, row, column].tolist() if inside else [0, 0, 0]
+                assert views[n, :, y, x].tolist() == expected
+
+
+def test_the_images_are_not_changed_by_their_views():
+    one = trainer(device="cpu")
+    before = one.images.clone()
+    for _ in batches.passes(one.images, torch.arange(16).view(2, 8), 2, 2, one.config, generator(0)):
+        pass
+    assert torch.equal(one.images, before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_no_step_waits_for_the_device(monkeypatch, precision):
+    one, logits = trainer(precision=precision, device="cuda"), torch.zeros(N, C, device="cuda")
+    one.train_divided(1, 0, halves(), logits)  # first calls allocate and choose kernels
+    passes, mean_terms, guess, counted = batches.passes, steps.mean_terms, steps.guess_targets, []
+
+    def watched(*arguments):
+        counted.append(torch.cuda.set_sync_debug_mode("error"))
+        return guess(*arguments)
+
+    def finish(terms):
+        torch.cuda.set_sync_debug_mode("default")
+        return mean_terms(terms)
+
+    monkeypatch.setattr(batches, "passes", lambda *arguments: iter(list(passes(*arguments))))  # views come before
+    monkeypatch.setattr(steps, "guess_targets", watched)
+    monkeypatch.setattr(steps, "mean_terms", finish)
+    try:
+        one.train_divided(1, 0, halves(), logits)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(counted) == one.config.steps_per_epoch
