@@ -157,7 +157,7 @@ def bench_command(
     """
     logging.getLogger("plremix").setLevel(logging.ERROR)  # parts that are filled up are no news here
     size, repeats, most = (256, 1, 2) if quick else (size, repeats, 10)
-    config = bench.settings(dataset, size, steps, width=width, **_values(changes))
+    config = bench.settings(dataset, size, steps, **(dict(width=width) | _values(changes)))
     modes = [dict(precision=p, compile=c) for p in precision for c in ([False, True] if compile_ else [False])]
     device = bench.find_device(config)
     result = dict(provenance=machine.provenance(device), config=config.fingerprint())

@@ -14,12 +14,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
+from . import batches, gmm, infer, machine
 from . import data as data_module
-from . import gmm, machine
 from .checks import require
-from .config import Config
+from .config import Config, from_dict
 from .data import Dataset
 from .lab import ROOT
+from .seeds import generator
 from .trainer import Trainer
 
 PLAIN = ROOT / "tests" / "plain_trainer.py"
@@ -32,7 +33,7 @@ POINTS = (10**3, 10**4, 10**5, 10**6)  # of the mixture alone
 
 def settings(dataset: str, size: int, steps: int, **changes: object) -> Config:
     """Settings of the benchmark: a small backbone, `size` images, `steps` a network; 0 = every image once."""
-    config = Config(dataset=dataset, train_size=size, steps_per_epoch=steps, **(SMALL | changes))
+    config = from_dict(SMALL | dict(dataset=dataset, train_size=size) | changes)
     return config.replace(steps_per_epoch=steps or max(1, size // (2 * config.batch_size)))
 
 
@@ -132,6 +133,8 @@ def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int]
     nothing
     """
     engines = {}
+    if any(mode.get("compile") for mode in modes):  # every mode compiles the same code, 8 variants are torch's limit
+        torch._dynamo.config.recompile_limit = 8 * len(modes)
     for count in workers:
         if (plain := plain_trainer(config, data, count)) is not None:
             engines[f"plain, {count} workers"] = plain
@@ -155,10 +158,16 @@ def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int]
 
 
 def parts_of(config: Config, data: Dataset, repeats: int) -> dict[str, dict]:
-    """Seconds of the parts of an epoch of both networks, each on its own: divide, test, checkpoint."""
+    """Seconds of the parts of an epoch of both networks, each on its own: views (also the plain ones), divide, ..."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = ready(config, data, Path(folder))
         trainer.rows = [trainer.run_epoch(config.warm_up)] * 400  # a long training's history
+
+        order = torch.arange(2 * config.steps_per_epoch * 2 * config.batch_size).view(-1, 2 * config.batch_size)
+
+        def views() -> None:
+            for batch in batches.passes(trainer.images, order % len(data.images), 2, 2, config, generator(0)):
+                infer.normalise_batch(batch, data)
 
         def divide() -> None:
             for m, net in enumerate(trainer.nets):
@@ -167,7 +176,11 @@ def parts_of(config: Config, data: Dataset, repeats: int) -> dict[str, dict]:
         def test() -> None:
             trainer.accuracy(data.test_images, data.test_labels)
 
-        calls = dict(divide=divide, test=test, checkpoint=trainer.save)
+        calls = dict(views=views, divide=divide, test=test, checkpoint=trainer.save)
+        if (plain := plain_trainer(config, data, 0)) is not None:
+            kinds, flat = ["weak", "weak", "strong", "strong"], order.flatten() % len(data.images)
+            source = data.images, data.given, kinds, flat, config.batch_size
+            calls["plain views"] = lambda: [None for _ in plain.loader(*source)]
         return {name: summary(seconds_of(call, max(repeats, 3), trainer.device)) for name, call in calls.items()}
 
 

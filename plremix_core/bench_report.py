@@ -18,10 +18,24 @@ def baseline(result: dict) -> dict:
 
 
 def shares(result: dict) -> dict[str, float]:
-    """Share of our first engine's epoch by part, fractions; training is what divide and test leave."""
+    """Share of our first engine's epoch by part, fractions; the networks' steps are what the others leave."""
     epoch = next(row for row in result["engines"] if row["engine"].startswith("ours"))["epoch"]["median"]
-    parts = {name: part["median"] / epoch for name, part in result["parts"].items()}
-    return {"train": 1 - parts["divide"] - parts["test"]} | parts
+    parts = {name: part["median"] / epoch for name, part in result["parts"].items() if name != "plain views"}
+    return {"networks": 1 - parts["views"] - parts["divide"] - parts["test"]} | parts
+
+
+def limit(result: dict) -> str:
+    """What the views cost, and how fast an engine could be in which nothing but the networks took time."""
+    views = result["parts"].get("plain views")
+    if views is None or not result["engines"][0]["engine"].startswith("plain"):
+        return PLAIN_MISSING
+    ours = next(row for row in result["engines"] if row["engine"].startswith("ours"))["epoch"]["median"]
+    alone = shares(result)["networks"] * ours
+    most = baseline(result)["epoch"]["median"] / alone
+    return (
+        f"views of an epoch: plain {views['median']:.3f} s, ours {result['parts']['views']['median']:.3f} s; our steps "
+        f"without them {alone:.3f} s; if nothing else took time the ratio would be {most:.2f}"
+    )
 
 
 def rates(result: dict, row: dict) -> dict[str, float]:
@@ -52,8 +66,7 @@ def table(result: dict) -> str:
             f"{base / epoch['median']:7.2f}{rate['steps']:9.1f}{rate['images']:10,.0f}{rate['flops'] / 1e9:9.0f}"
             f"{rate['share']:9.0%}{row['first']:9.2f}{row['memory'] / 2**20:7.0f}"
         )
-    if not result["engines"][0]["engine"].startswith("plain"):
-        lines.append(PLAIN_MISSING)
+    lines.append(limit(result))
     lines.append("share of an epoch: " + ", ".join(f"{name} {share:.1%}" for name, share in shares(result).items()))
     for name, rows in result["growth"].items():
         key = next(iter(rows[0]))

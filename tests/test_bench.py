@@ -170,7 +170,13 @@ def test_quick_writes_table_numbers_and_figure(quick):
     result = json.loads((folder / "fashion_mnist-cpu-quick.json").read_text())
     assert [row["engine"] for row in result["engines"]] == ["plain, 0 workers", "ours, float32"]
     assert set(result["growth"]) == {"images", "batch", "classes", "mixture"}
-    assert result["work"]["step_flop"] > 0 and set(result["parts"]) == {"divide", "test", "checkpoint"}
+    assert result["work"]["step_flop"] > 0 and set(result["parts"]) == {
+        "views",
+        "plain views",
+        "divide",
+        "test",
+        "checkpoint",
+    }
     assert (folder / "fashion_mnist-cpu-quick.png").stat().st_size > 10_000
     for word in ("ratio", "plain, 0 workers", "ours, float32", "checkpoint", "mixture"):
         assert word in output
@@ -190,6 +196,13 @@ def test_rates_follow_from_the_counts():
     row = dict(engine="ours, bf16", epoch=dict(median=2.0))
     result = dict(work=dict(steps=10, batch=64, step_flop=1e9), peak_flops={"float32": 1e11, "bf16": 4e11})
     assert bench_report.rates(result, row) == dict(steps=10.0, images=1280.0, flops=1e10, share=0.025)
+
+
+def test_lists_and_unknown_names_are_taken_and_refused_as_elsewhere():
+    config = bench.settings("cifar10", 1280, 0, blocks=[2, 2, 2, 2], width=64, stem_stride=1)
+    assert config.blocks == (2, 2, 2, 2) and config.steps_per_epoch == 10
+    with pytest.raises(ValueError, match="Did you mean width"):
+        bench.settings("cifar10", 1280, 0, widht=64)
 
 
 def test_too_many_images_are_refused():

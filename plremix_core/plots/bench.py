@@ -31,11 +31,12 @@ def bench(engines: dict, baseline: str, parts: dict, growth: dict, *, title: str
     _engines(axes[0, 0], engines, baseline)
     _parts(axes[0, 1], parts)
     images, seconds, memory = growth["images"]
-    _line(axes[0, 2], images, seconds, "training images N", "seconds an epoch")
-    slope = np.polyfit(np.log(images), np.log(seconds), 1)[0] if len(images) > 1 else float("nan")
-    axes[0, 2].set_title(f"Time grows as N to the power {slope:.2f}")
-    _line(axes[1, 0], images, memory / 2**20, "training images N", "peak memory (MiB)")
-    axes[1, 0].set_title(f"{memory[0] / 2**20:,.0f} MiB at {images[0]:,}, {memory[-1] / 2**20:,.0f} at {images[-1]:,}")
+    _line(axes[0, 2], images, seconds, "training images N", "seconds an epoch of both networks")
+    if len(images) > 1:
+        slope = np.polyfit(np.log(images), np.log(seconds), 1)[0]
+        axes[0, 2].set_title(f"Time grows as N to the power {slope:.2f}")
+    _line(axes[1, 0], images, memory / 2**20, "training images N", "peak memory of the process (MiB)", False)
+    axes[1, 0].set_title(f"Memory: {memory[-1] / 2**20:,.0f} MiB at {images[-1]:,} images")
     points, seconds, _ = growth["points"]
     _line(axes[1, 1], points, seconds, "points of the mixture", "seconds a division")
     axes[1, 1].set_title(f"The mixture alone: {seconds[-1]:.2g} s at {points[-1]:,.0f}")
@@ -79,12 +80,13 @@ def _parts(ax, parts: dict) -> None:
     ax.set_title("Checkpoint: {:.1%} of an epoch".format(parts.get("checkpoint", float("nan"))))
 
 
-def _line(ax, x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str) -> None:
+def _line(ax, x: np.ndarray, y: np.ndarray, xlabel: str, ylabel: str, ray: bool = True) -> None:
     ax.plot(x, y, "o-", color=COLOURS[0], lw=2)
-    ax.plot([0, x[-1]], [0, y[-1]], color=UNUSED, ls=":", lw=1, label="proportional")
+    if ray:
+        ax.plot([0, x[-1]], [0, y[-1]], color=UNUSED, ls=":", lw=1, label="proportional")
+        ax.legend(fontsize=8)
     ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
     ax.ticklabel_format(
         axis="x", style="plain" if x[-1] < 10**5 else "sci", scilimits=(0, 0) if x[-1] >= 10**5 else None
     )
     ax.tick_params(axis="x", labelsize=8)
-    ax.legend(fontsize=8)
