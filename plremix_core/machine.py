@@ -51,31 +51,28 @@ def peak_memory(device: torch.device) -> int:
 
 
 def peak_flops(device: torch.device, precision: str, size: int = 0) -> float:
-    """FLOP/s of a large matrix product, the best of several; as `a @ b` and as a 1 x 1 convolution on a CPU.
+    """FLOP/s of a large matrix product, the best of several.
 
-    Two libraries compute them on a CPU (MKL and oneDNN), and on some processors one has the faster kernels.
+    On a CPU also of one that is written as a 1 x 1 convolution: other kernels compute it, on some processors faster ones.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    size = size or (8192 if device.type == "cuda" else 1536)
-    a = torch.ones(size, size, device=device, dtype=dtype)
-    maps = a.view(size, size, 1, 1).expand(size, size, 1, 1).contiguous(memory_format=torch.channels_last)
-    kinds = [lambda: a @ a]
+    size = size or (8192 if device.type == "cuda" else 1024)
+    a, b = (torch.ones(rows, size, device=device, dtype=dtype) for rows in (4 * size, size))
+    maps = a.view(-1, 8, 8, size).permute(0, 3, 1, 2)  # (4 size, size) as images of 8 x 8, channels last
+    kinds = [lambda: a @ b]
     if device.type == "cpu":
-        kinds.append(lambda: torch.nn.functional.conv2d(maps, maps))
-    allowed, torch.backends.cuda.matmul.allow_tf32 = (
-        torch.backends.cuda.matmul.allow_tf32,
-        torch.backends.cudnn.allow_tf32,  # convolutions use TF32 on a GPU unless told otherwise
-    )
+        kinds.append(lambda: torch.nn.functional.conv2d(maps, b[:, :, None, None]))
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32  # what convolutions are allowed
     taken = []
-    for kind in kinds:
-        for _ in range(6):
-            wait(device)
-            start = time.perf_counter()
-            kind()
-            wait(device)
-            taken.append(time.perf_counter() - start)
+    for kind in kinds * 6:
+        wait(device)
+        start = time.perf_counter()
+        kind()
+        wait(device)
+        taken.append(time.perf_counter() - start)
     torch.backends.cuda.matmul.allow_tf32 = allowed
-    return 2 * size**3 / min(taken)
+    return 8 * size**3 / min(taken)
 
 
 def processor(device: torch.device) -> str:
