@@ -18,8 +18,8 @@ PIXELS = BATCH * 64 * 64  # at most, together
 
 def normalise_views(views: Tensor, data: Dataset) -> Tensor:
     """uint8 views (V, B, c, H, W) -> float32, channels last in memory."""
-    flat = normalise(views.flatten(0, 1), data.mean, data.std)
-    return flat.contiguous(memory_format=torch.channels_last).unflatten(0, views.shape[:2])
+    flat = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # as bytes: a quarter of the traffic
+    return normalise(flat, data.mean, data.std).unflatten(0, views.shape[:2])
 
 
 def normalise_batch(views: Views, data: Dataset) -> Views:

@@ -53,7 +53,7 @@ def peak_memory(device: torch.device) -> int:
 def peak_flops(device: torch.device, precision: str, size: int = 0) -> float:
     """FLOP/s of a large matrix product, the best of several.
 
-    On a CPU also of one that is written as a 1 x 1 convolution: other kernels compute it, on some processors faster ones.
+    On a CPU also of one written as a 1 x 1 convolution: other kernels compute it, on some processors faster ones.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     size = size or (8192 if device.type == "cuda" else 1024)
