@@ -21,6 +21,9 @@ from .grid import Cell, Grid
 
 POLL = 2.0  # seconds between two looks at the progress
 SECONDS = 5e-11  # per unit of `work`; one core of a server CPU, from the recorded runs of the bundled set
+AGAIN = "Start the same command again: it goes on."
+BAR = "{percentage:3.0f} %|{bar}| {n:.1f} of {total} cells [{elapsed}, {remaining} left{postfix}]"
+PATIENCE = 15  # seconds to wait for a scheduler
 START = 10  # seconds that a notebook takes to start
 
 
@@ -167,7 +170,7 @@ def _client(scheduler: str, jobs: int) -> Iterator[tuple[distributed.Client, lis
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler:
         try:
-            client = distributed.Client(scheduler, timeout=15)
+            client = distributed.Client(scheduler, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             raise ValueError(f"scheduler must be reachable, got {scheduler!r}: {error}. Is it running?") from error
         with client:
@@ -182,19 +185,19 @@ def _client(scheduler: str, jobs: int) -> Iterator[tuple[distributed.Client, lis
         yield client, [_gpus(), max(1, cores // jobs)]
 
 
-def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: list, finished: int) -> None:
+def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: list, settled: int) -> None:
     """Submit the cells and wait for them, with a bar; a cell that another sweep holds is asked for again, last."""
 
     def submit(cell: Cell, turn: int) -> None:
+        arguments = str(folder / cell.name), *options
         key = f"{cell.name}-{uuid.uuid4().hex}"
-        place = str(folder / cell.name)
-        waiting[client.submit(cells.run, place, *options, key=key, priority=-turn, pure=False)] = cell, turn
+        waiting[client.submit(cells.run, *arguments, key=key, priority=-turn, pure=False)] = cell, turn
 
     waiting: dict[distributed.Future, tuple[Cell, int]] = {}
     for cell in todo:
         submit(cell, 0)
-    failed = 0
-    with tqdm(total=len(todo) + finished, initial=finished, unit="cell", smoothing=0) as bar:
+    failed, start = 0, settled + sum(_share(cell, folder) for cell in todo)
+    with tqdm(total=len(todo) + settled, initial=start, bar_format=BAR, smoothing=0) as bar:
         try:
             while waiting:
                 with contextlib.suppress(distributed.TimeoutError):
@@ -206,20 +209,31 @@ def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: 
                     if outcome["status"] == "busy":
                         submit(cell, turn + 1)
                         continue
-                    bar.update()
+                    settled += 1
                     if outcome["status"] != "done":
                         failed += 1
                         bar.write(f"{cell.name}: {outcome['status']}: {outcome.get('reason', '')}")
-                running = sum(min(len(keys), 1) for keys in client.processing().values())
-                bar.set_postfix(running=running, failed=failed)
+                running = [keys[0] for keys in client.processing().values() if keys]
+                part = sum(_share(cell, folder) for future, (cell, _) in waiting.items() if future.key in running)
+                bar.n = max(bar.n, settled + part)
+                bar.set_postfix(done=settled - failed, running=len(running), failed=failed)
+        except (OSError, distributed.comm.CommClosedError) as error:
+            raise ValueError(f"scheduler must be there until the end, got {error}. {AGAIN}") from error
         finally:  # also on Ctrl-C: tasks that run notice it and stop; their checkpoints stay
-            client.cancel(list(waiting), force=True)
+            with contextlib.suppress(Exception):
+                client.cancel(list(waiting), force=True)
+
+
+def _share(cell: Cell, folder: Path) -> float:
+    """How much of a training is done, by its newest checkpoint, in [0, 1)."""
+    total = cell.config.epochs + cell.config.extra_epochs if cell.config else 0
+    return min(cells.epoch(folder / cell.name) / total, 0.99) if total else 0.0
 
 
 def _outcome(future: distributed.Future, folder: Path) -> dict:
     """What a task returned; what killed its workers again and again is a failure of the cell."""
     lost = future.status in ("cancelled", "lost")
-    require(not lost, "scheduler", "connected until the end", "lost", "Start the same command again: it goes on.")
+    require(not lost, "scheduler", "there until the end", "lost", AGAIN)
     if future.status == "finished":
         return future.result()
     return cells.fail(folder, f"{type(future.exception()).__name__}: {future.exception()}")

@@ -5,14 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import nbformat
 import pandas as pd
+import psutil
 import pytest
 import yaml
+from click.testing import CliRunner
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from plremix_core import cell, grid, sweep
+from plremix_core.__main__ import main
+from plremix_core.lab import CLAIM_MIME, FINISH_MIME, ROOT
 
 SMALL = dict(train_size=240, holdout=40, epochs=6, warm_up=2, steps_per_epoch=4, width=8, blocks=[1, 1], batch_size=8)
 PLAN = dict(
@@ -29,6 +36,39 @@ def write(tmp_path, **changes) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(PLAN | changes))
     return path
+
+
+FINISH = dict(notebook="99", seconds=1.0, versions={"python": "3"}, device="CPU")
+STUB = [  # a notebook that takes no time and fails in the way it is told to
+    'seed: int = 0\nway: str = "fine"\nmark: str = ""',
+    "import os\nimport signal\nimport time\nfrom pathlib import Path\n\nfrom IPython.display import display",
+    "if way == 'error':\n    1 / 0\nif way == 'kernel':\n    os.kill(os.getpid(), signal.SIGKILL)",
+    "while way == 'wait' and not Path(mark).exists():\n    time.sleep(0.05)",
+    "if way == 'until' and not Path(mark).exists():\n    raise OSError('not yet')",
+    f"record = dict(name='C9.1', holds=way != 'claim')\ndisplay({{'{CLAIM_MIME}': record}}, raw=True)",
+    f"display({{'{FINISH_MIME}': {FINISH}}}, raw=True)",
+]
+
+
+def stub(tmp_path, **settings) -> Path:
+    """A grid of a notebook without training."""
+    cells = [new_markdown_cell("# Stub\n\n| claim | sentence |\n|---|---|\n| C9.1 | s |")]
+    cells += [new_code_cell(source, metadata={"tags": ["parameters"] * (not i)}) for i, source in enumerate(STUB)]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "99_stub.ipynb")
+    path = tmp_path / "stub.yaml"
+    path.write_text(yaml.safe_dump(dict(notebook=str(tmp_path / "99_stub.ipynb"), timeout=300) | settings))
+    return path
+
+
+def left_running(folder: Path) -> list[str]:
+    """Command lines of processes that still work on a sweep's folder, after a grace of five seconds."""
+    for _ in range(50):
+        lines = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
+        lines = [line for line in lines if str(folder) in line and "pytest" not in line]
+        if not lines:
+            return []
+        time.sleep(0.1)
+    return lines
 
 
 def weights(folder: Path, cells: list) -> dict:
@@ -81,13 +121,139 @@ def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_kille
         for process in processes:
             process.kill()
             process.wait()
-    assert set(sweep.run(grid.load(path), here, jobs=2).values()) == {"done"}
-    assert weights(here, cells) == weights(there, cells)
-    pd.testing.assert_frame_equal(histories(here, cells), histories(there, cells))
+    weights(there, cells)
     results = [cell.result(there / c.name, c.fingerprint) for c in cells]
     assert sum(result["resumed"] for result in results) >= 1
-    before = {file: file.stat().st_mtime_ns for file in here.rglob("*") if file.name in ("result.json", "history.csv")}
+    again = [next(c for c, found in zip(cells, results) if found["resumed"]), cells[-1]]  # each takes 5 s
+    assert set(sweep.run(grid.load(path), here, jobs=2, only=tuple(c.name for c in again)).values()) == {"done"}
+    assert weights(here, again) == weights(there, again)
+    pd.testing.assert_frame_equal(histories(here, again), histories(there, again))
+    before = {file: file.stat().st_mtime_ns for file in there.rglob("*") if file.name in ("result.json", "history.csv")}
     began = time.monotonic()
-    assert set(sweep.run(grid.load(path), here, jobs=2).values()) == {"done"}
+    assert set(sweep.run(grid.load(path), there).values()) == {"done"}
     assert time.monotonic() - began < 5
     assert {file: file.stat().st_mtime_ns for file in before} == before and len(before) == 24
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_path):
+    mark, out = tmp_path / "mark", str(tmp_path / "runs")
+    ways = ["error", "kernel", "claim", "until", "fine"]
+    path = stub(tmp_path, vary={"way": ways}, settings={"mark": str(mark)})
+    by_way = dict(zip(ways, grid.load(path).cells))
+    ran = CliRunner().invoke(main, ["sweep", str(path), "--out", out, "--jobs", "2"])
+    assert ran.exit_code == 1 and "4 failed, 1 done" in ran.output, ran.output
+    found = {way: cell.failure(Path(out) / c.name) for way, c in by_way.items()}
+    assert found["fine"] is None and "ZeroDivisionError" in found["error"]["reason"]
+    assert "cells were never run" in found["kernel"]["reason"] and "DeadKernelError" in "".join(found["kernel"]["log"])
+    assert found["claim"]["reason"] == "claims that fail: C9.1" and "not yet" in found["until"]["reason"]
+    shown = CliRunner().invoke(main, ["sweep", str(path), "--out", out, "--status"]).output
+    assert "failed  claims that fail: C9.1" in shown and shown.splitlines()[-1] == "4 failed, 1 done"
+    tries = {way: (Path(out) / c.name / "attempts.jsonl").read_text() for way, c in by_way.items()}
+    assert CliRunner().invoke(main, ["sweep", str(path), "--out", out]).exit_code == 1
+    mark.touch()
+    only = ["--retry-failed", "--only", "way-until"]
+    ran = CliRunner().invoke(main, ["sweep", str(path), "--out", out, *only])
+    assert ran.exit_code == 0 and "1 done" in ran.output
+    after = {way: (Path(out) / c.name / "attempts.jsonl").read_text() for way, c in by_way.items()}
+    assert [way for way in ways if after[way] != tries[way]] == ["until"]
+    assert cell.failure(Path(out) / by_way["until"].name) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_on_later(tmp_path, number, status):
+    mark, out = tmp_path / "mark", tmp_path / "runs"
+    path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
+    cells = grid.load(path).cells
+    command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (out / cells[0].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert cell.state(out / cells[0].name, cells[0].fingerprint) == "running"
+    os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
+    assert driver.wait(60) == status
+    assert left_running(out) == []
+    assert set(sweep.status(cells, out).values()) == {"waiting"}
+    mark.touch()
+    assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
+
+
+@pytest.mark.slow
+def test_a_cell_of_another_sweep_is_left_to_it(tmp_path):
+    path, out = stub(tmp_path, seed=[1, 2]), tmp_path / "runs"
+    first, second = grid.load(path).cells
+    place = out / first.name
+    cell.prepare(place, first)
+    with cell.locked(place, 0) as lock:
+        assert lock is not None and cell.state(place, first.fingerprint) == "running"
+
+        def other_sweep():
+            deadline = time.monotonic() + 120
+            while not cell.result(out / second.name, second.fingerprint) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            (place / "result.json").write_text(json.dumps(dict(fingerprint=first.fingerprint)))
+
+        thread = threading.Thread(target=other_sweep)
+        thread.start()
+        assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
+        thread.join()
+    assert not (place / "attempts.jsonl").exists() and (out / second.name / "attempts.jsonl").exists()
+
+
+def test_a_lock_lasts_as_long_as_its_holder_or_a_child_that_inherited_it_lives(tmp_path):
+    with cell.locked(tmp_path, 0) as lock:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
+        with cell.locked(tmp_path, 0.3) as other:
+            assert other is None
+    with cell.locked(tmp_path, 0.3) as other:
+        assert other is None
+    child.kill()
+    child.wait()
+    with cell.locked(tmp_path, 5) as other:
+        assert other is not None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"fingerprint": "other"}'])
+def test_a_damaged_or_foreign_result_does_not_count(tmp_path, content):
+    (tmp_path / "result.json").write_text(content)
+    assert cell.result(tmp_path, "mine") is None and cell.state(tmp_path, "mine") == "waiting"
+
+
+def test_dry_run_lists_the_cells_and_makes_nothing(tmp_path):
+    ran = CliRunner().invoke(main, ["sweep", str(write(tmp_path)), "--out", str(tmp_path / "runs"), "--dry-run"])
+    assert ran.exit_code == 0 and ran.output.count("fashion-mnist_") == 12 and "12 of 12 cells to run" in ran.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_only_takes_parts_of_names_and_refuses_what_fits_none(tmp_path):
+    found = grid.load(write(tmp_path))
+    assert len(sweep.choose(found, ("ce_seed-1", "plremix_seed-3"))) == 4
+    with pytest.raises(ValueError, match="only must be a pattern of at least one cell's name"):
+        sweep.choose(found, ("naive",))
+
+
+def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "PATIENCE", 1)
+    with pytest.raises(ValueError, match="scheduler must be reachable, got 'tcp://127.0.0.1:9'"):
+        sweep.run(grid.load(stub(tmp_path, seed=1)), tmp_path / "runs", scheduler="tcp://127.0.0.1:9")
+
+
+def test_estimates_follow_the_finished_cells(tmp_path):
+    found = grid.load(write(tmp_path))
+    guess = sweep.estimate(found.cells, tmp_path)
+    first = found.cells[0]
+    (tmp_path / first.name).mkdir()
+    known = dict(fingerprint=first.fingerprint, seconds=100 * sweep.SECONDS * sweep.work(first.config))
+    (tmp_path / first.name / "result.json").write_text(json.dumps(known))
+    after = sweep.estimate(found.cells, tmp_path)
+    assert set(guess) - set(after) == {first.name}
+    for name, seconds in after.items():
+        assert seconds - sweep.START == pytest.approx(100 * (guess[name] - sweep.START))
+
+
+def test_the_guess_is_near_the_recorded_seconds_of_the_bundled_set():
+    entries = {e["fingerprint"]: e["seconds"] for e in json.loads((ROOT / "data/results/lesson.json").read_text())}
+    for c in grid.load(ROOT / "data" / "grids" / "lesson.yaml").cells:
+        assert 0.5 < sweep.SECONDS * sweep.work(c.config) / entries[c.fingerprint] < 2
