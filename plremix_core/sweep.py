@@ -75,7 +75,7 @@ def run(
     before = status(chosen, folder)
     todo = [cell for cell in chosen if before[cell.name] not in (("done",) if retry_failed else ("done", "failed"))]
     if todo:
-        with _client(scheduler, min(jobs or _devices(), len(todo))) as (client, options):
+        with _client(scheduler, min(jobs or devices(), len(todo))) as (client, options):
             _drive(client, todo, folder, [str(data and Path(data).resolve()), *options], len(chosen) - len(todo))
     return status(chosen, folder)
 
@@ -119,7 +119,7 @@ def forecast(chosen: list[Cell], folder: Path, jobs: int = 0) -> str:
     """The cells and the time they may take, for the terminal."""
     seconds = estimate(chosen, folder)
     lines = [f"{cell.name}  {_time(seconds[cell.name]) if cell.name in seconds else 'done'}" for cell in chosen]
-    lanes = min(jobs or _devices(), max(len(seconds), 1))
+    lanes = min(jobs or devices(), max(len(seconds), 1))
     total = max([sum(seconds.values()) / lanes, *seconds.values()], default=0.0)
     note = "by finished cells" if len(seconds) < len(chosen) else "a rough guess for one core of a server CPU"
     return "\n".join(
@@ -151,13 +151,14 @@ def _time(seconds: float) -> str:
     )
 
 
-def _devices() -> int:
+def devices() -> int:
     """GPUs if there are any, else the cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return len(_gpus()) or cores
+    return len(gpus()) or cores
 
 
-def _gpus() -> list[str]:
+def gpus() -> list[str]:
+    """Names of the GPUs that this process may use."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return (
         [str(i) for i in range(torch.cuda.device_count())] if visible is None else [v for v in visible.split(",") if v]
@@ -182,7 +183,7 @@ def _client(scheduler: str, jobs: int) -> Iterator[tuple[distributed.Client, lis
         distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster,
         distributed.Client(cluster) as client,
     ):
-        yield client, [_gpus(), max(1, cores // jobs)]
+        yield client, [gpus(), max(1, cores // jobs)]
 
 
 def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: list, settled: int) -> None:

@@ -29,7 +29,7 @@ mean ± standard deviation over seeds.</p>
 <tr><th>Method</th>{% for w in t.columns %}<th class="n">{{ w }}</th>{% endfor %}</tr>
 {% for row, values in t.rows %}<tr><td>{{ row }}</td>{% for v in values %}<td class="n">{{ v }}</td>{% endfor %}</tr>
 {% endfor %}</table>{% endfor %}
-{% if gaps %}<h2>Differences from {{ reference }}</h2>
+{% if gaps %}<h2>Differences from {{ reference }}: methods and ablations</h2>
 <p>Last epochs, paired by seed, in percentage points; in brackets the 95 % bootstrap interval of the mean over seeds.
 Few seeds show a direction, not a size: with three the interval is no more than the least and the greatest mean of
 redrawn seeds.</p>
