@@ -240,7 +240,8 @@ def measure(
     work = dict(
         dataset=config.dataset, images=size, steps=config.steps_per_epoch, batch=config.batch_size, step_flop=flop
     )
-    return dict(work=work, engines=engines, parts=parts, growth=growth, peak_flops=peak)
+    found = dict(work=work, engines=engines, parts=parts, growth=growth, peak_flops=peak)
+    return found | dict(load_after=machine.load())
 
 
 def settings_like(config: Config, size: int, **changes: object) -> Config:

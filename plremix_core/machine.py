@@ -85,6 +85,16 @@ def processor(device: torch.device) -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def load() -> list[float]:
+    """Processes that wanted to run in the last 1, 5 and 15 minutes; empty where the system does not say."""
+    return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
+
+
+def command(arguments: list[str]) -> str:
+    """The command line, of absolute paths the last part only."""
+    return " ".join(["plremix", *(Path(a).name if Path(a).is_absolute() else a for a in arguments[1:])])
+
+
 def provenance(device: torch.device) -> dict[str, object]:
     """Where, when, with what and by which command."""
     commit = subprocess.run(
@@ -92,14 +102,14 @@ def provenance(device: torch.device) -> dict[str, object]:
     )
     modules = dict(torch=torch, torchvision=torchvision, sklearn=sklearn, numpy=np)
     return dict(
-        command=" ".join(["plremix", *sys.argv[1:]]),
+        command=command(sys.argv),
         commit=commit.stdout.strip() or "not a git checkout",
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         device=str(device),
         processor=processor(device),
         cores=os.cpu_count(),
         threads=torch.get_num_threads(),
-        load=[round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else [],
+        load=load(),
         system=platform.platform(),
         versions=dict(python=platform.python_version()) | {name: m.__version__ for name, m in modules.items()},
     )

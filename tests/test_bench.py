@@ -147,6 +147,11 @@ def test_provenance_names_machine_versions_and_commit():
     assert found["threads"] == 1 and found["processor"] and found["commit"] and "T" in found["date"]
 
 
+def test_the_recorded_command_tells_no_folders():
+    found = machine.command(["/usr/bin/plremix", "bench", "--data", "/home/somebody/cifar", "--size", "10"])
+    assert found == "plremix bench --data cifar --size 10"
+
+
 def test_every_mode_is_an_engine_of_its_own():
     config, data = small(steps_per_epoch=1)
     rows = bench.compare(config, data, [{}, {"precision": "bf16"}], [], repeats=2)
