@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, bench, bench_report, data, distributed, machine, report, sweep_commands
+from . import batch, bench, bench_report, data, distributed, folders, machine, report, suspects, sweep_commands
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
-from .presets import PROFILES, SCHEDULES, TABLE, preset
+from .presets import PROFILES, SCHEDULES, TABLE, for_folder, preset
 from .trainer import Trainer
 
 
@@ -29,6 +29,8 @@ def main() -> None:
     plremix train --rate 0.5 --out runs/mine         bundled data, two CPU cores
     plremix train --dataset cifar10 --noise sym --rate 0.8 --profile full --out runs/c10
     plremix train --resume runs/c10                  go on after an interruption
+    plremix train --images DIR --out runs/mine       your own folder of class folders
+    plremix suspects runs/mine --images DIR          its labels, the most suspect first
     plremix sweep data/grids/bundled.yaml            many runs, on all cores, GPUs or a cluster
     plremix bench --quick                            how fast is this machine
     """
@@ -100,10 +102,11 @@ def _labels(trainer: Trainer) -> str:
 @click.option("--schedule", type=click.Choice(SCHEDULES), default="full", show_default=True)
 @click.option("--released", is_flag=True, help="Switch on the faults of the authors' release; see presets.FAULTS.")
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of cifar10.npz and the like.")
+@click.option("--images", type=click.Path(path_type=Path), help="Your own class folders, or train/ and test/ of them.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for checkpoints, history.csv and log.txt.")
 @click.option("--resume", type=click.Path(path_type=Path, exists=True), help="Folder of a run to go on with.")
 @_fields
-def train(dataset, kind, rate, method, profile, schedule, released, folder, out, resume, **fields) -> None:
+def train(dataset, kind, rate, method, profile, schedule, released, folder, images, out, resume, **fields) -> None:
     """Train one method on one data set; every field of Config is an option.
 
     \b
@@ -114,6 +117,7 @@ def train(dataset, kind, rate, method, profile, schedule, released, folder, out,
     """
     fields["device"] = distributed.start() or fields["device"]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = images or folder
     if resume:
         trainer = Trainer.resume(resume, data_folder=folder)
     else:
@@ -121,13 +125,43 @@ def train(dataset, kind, rate, method, profile, schedule, released, folder, out,
         kinds = {field.name: field.type for field in dataclasses.fields(Config)}
         changes = {k: v if kinds[k] in plain else yaml.safe_load(v) for k, v in fields.items() if v is not None}
         options = dict(method=method, profile=profile, schedule=schedule, released=released)
-        config = preset(dataset, kind, rate, **options, **changes)
+        if images:
+            config = for_folder(len(folders.own(images).names), **options, **changes)
+            click.echo(f"lambda_u = {config.lambda_u:g}: 0 suits mild noise; if half of the labels are random, try 25")
+        else:
+            config = preset(dataset, kind, rate, **options, **changes)
         trainer = Trainer(config, data.prepare(config, folder), out)
     click.echo(_labels(trainer))
     history = trainer.fit()
     click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
     if history.chosen == history.chosen:
         click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
+
+
+@main.command("suspects")
+@click.argument("run", type=click.Path(path_type=Path, exists=True))
+@click.option("--images", "--data", "folder", type=click.Path(path_type=Path), help="As given to train.")
+@click.option("--out", type=click.Path(path_type=Path), help="The CSV file; by default suspects.csv in RUN.")
+def suspects_command(run, folder, out) -> None:
+    """Rank the training images of RUN, a folder that train wrote, by how suspect their labels are.
+
+    \b
+    plremix suspects runs/mine --images DIR --out suspects.csv
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    trainer = Trainer.resume(run, data_folder=folder)
+    if trainer.epoch < trainer.config.epochs:
+        click.echo(f"not finished: epoch {trainer.epoch} of {trainer.config.epochs}; plremix train --resume goes on")
+    table, out = suspects.rank(trainer), out or run / "suspects.csv"
+    suspects.write_csv(table, out)
+    few = int((table["p_clean"] < trainer.config.threshold).sum())
+    click.echo(
+        f"{few:,} of {len(table):,} labels are suspect (p_clean < {trainer.config.threshold:g}); all are in {out}"
+    )
+    if "wrong" in table:
+        precision = suspects.precision_at(table["wrong"])
+        shown = ", ".join(f"{precision[k - 1]:.0%} at {k:,}" for k in (10, 100, 1000) if k <= len(table))
+        click.echo(f"really wrong are {table['wrong'].mean():.1%} of all; of the first {shown}")
 
 
 @main.command("bench")

@@ -88,21 +88,21 @@ def load(
     Parameters
     ----------
     name : str
-        fashion_mnist (bundled), cifar10, cifar100; tiny_imagenet, clothing1m or webvision (its first 50 classes).
+        fashion_mnist (bundled), cifar10, cifar100; tiny_imagenet, clothing1m, webvision (its first 50 classes);
+        "folder": your own class folders, in `folder` itself or in its train/ and test/.
     folder : path, optional
         Where ``cifar10.npz`` (arrays train_images, train_labels, test_images, test_labels) or torchvision's
         download lies, or that file itself; by default the repository's data/. CIFAR is downloaded there by
         torchvision if it is missing. For the others the unpacked data set; by default data/ and the name.
     image_size : int, optional
-        See `from_folder`; by default 64, 256 and 320 pixels for the last three. Of no use for the first three.
+        See `from_folder`; by default 64, 256, 320 and 64 pixels for the last four. Of no use for the first three.
     memory : int, optional
         See `from_folder`.
 
     Returns
     -------
     Dataset
-        With given = true labels, or those that came with the images; see `prepare` for noise. The hold-out of
-        clothing1m is its validation set.
+        Given = true labels, or those that came with the images. The hold-out of clothing1m is its validation set.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _settled(data: Dataset, memory: int | None, device: str = "auto") -> Dataset
         fits = files.shape.numel() <= limit
         kept[part] = in_memory(files) if fits else files
         limit -= files.shape.numel() if fits else 0
-    return dataclasses.replace(data, **kept, origin=origin)
+    return dataclasses.replace(data, **kept, origin=origin, files=tuple(data.images.paths))
 
 
 def prepare(config: Config, folder: str | Path | None = None, *, memory: int | None = None) -> Dataset:

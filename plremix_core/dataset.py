@@ -37,6 +37,8 @@ class Dataset:
         empty.
     origin : str
         Signature of the files that the images come from, whether they are in memory or not; empty for arrays.
+    files : tuple of str
+        Paths of the training images' files below the folder of the set, in the order of `images`; empty for arrays.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Dataset:
     holdout_images: Tensor | ImageFiles
     holdout_given: Tensor
     origin: str = ""
+    files: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:

@@ -134,6 +134,15 @@ def list_file(
     return Listed(Path(root), [path for path, _ in pairs], [number[word] for word in words]), names
 
 
+def own(root: Path) -> Layout:
+    """Layout of your own images: class folders in `root`, or in its train/ and, if it is there, its test/."""
+    inside = {entry.name for entry in os.scandir(root) if entry.is_dir()} if root.is_dir() else set()
+    split = "train" in inside and inside <= SPLITS
+    train, names = class_folders(root / "train" if split else root)
+    test = class_folders(root / "test", names)[0] if split and "test" in inside else Listed(root, [], [])
+    return Layout(names, train, test, Listed(root, [], []), False)
+
+
 def tiny_imagenet(root: Path) -> Layout:
     """Layout of Tiny-ImageNet: train/<wnid>/images/*.JPEG, val/images/ with val/val_annotations.txt, words.txt."""
     train, wnids = class_folders(_present(root, "train"))
@@ -180,7 +189,7 @@ def webvision(root: Path, classes: int = 50) -> Layout:
     return Layout(names, *parts, Listed(root, [], []), False)
 
 
-LAYOUTS = {"tiny_imagenet": tiny_imagenet, "clothing1m": clothing1m, "webvision": webvision}
+LAYOUTS = {"tiny_imagenet": tiny_imagenet, "clothing1m": clothing1m, "webvision": webvision, "folder": own}
 
 
 def _number(word: str, file: Path) -> int:

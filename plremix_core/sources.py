@@ -35,8 +35,9 @@ STATISTICS = {  # mean and deviation of pixels in [0, 1], one a channel
     "tiny_imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # ImageNet's, as in the release
     "clothing1m": ((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214)),
     "webvision": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "folder": None,  # measured
 }
-IMAGE_SIZE = {"tiny_imagenet": 64, "clothing1m": 256, "webvision": 320}  # shorter side, pixels
+IMAGE_SIZE = {"tiny_imagenet": 64, "clothing1m": 256, "webvision": 320, "folder": 64}  # shorter side, pixels
 FILES = {"fashion_mnist": "fashion_mnist_part.npz", "cifar10": "cifar10.npz", "cifar100": "cifar100.npz"}
 UNPACKED = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}  # torchvision's folder
 

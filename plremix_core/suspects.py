@@ -1,0 +1,108 @@
+"""Which labels are probably wrong: the training images ranked by a trained pair of networks, as a table and as CSV."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .checkpoint import write_atomic
+from .checks import require
+from .trainer import Trainer
+
+TEXT = ("file", "given", "suggested")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run as a formula by spreadsheets
+
+
+def rank(trainer: Trainer) -> pd.DataFrame:
+    """Rank all training images, the most suspect label first.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Trained past its warm-up; one of a finished run by `Trainer.resume`.
+
+    Returns
+    -------
+    DataFrame of N rows
+        index (place in the data), file (if the images come from files), given and suggested (names; suggested is the
+        argmax of the summed logits of both networks), p_clean (mean of both networks' divisions, in [0, 1]),
+        confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
+        against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
+        p_clean; where it is equal, the larger loss first.
+
+    Raises
+    ------
+    ValueError
+        If the trainer has not finished its warm-up: there is nothing to divide by yet.
+
+    Source
+    ------
+    ours; divisions as in training, prediction as in `infer.accuracy`
+
+    Differs
+    -------
+    nothing
+    """
+    least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
+    require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
+    outputs = [trainer.per_sample(net) for net in trainer.nets]
+    divisions = [trainer.divide(out, trainer.epoch, m) for m, out in enumerate(outputs)]
+    confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
+    data, names = trainer.data, np.array(trainer.data.class_names, dtype=object)
+    table = pd.DataFrame(
+        {
+            "index": range(len(data.given)),
+            **({"file": data.files} if data.files else {}),
+            "given": names[data.given.numpy()],
+            "suggested": names[suggested.numpy()],
+            "p_clean": np.mean([division.p_clean for division in divisions], axis=0),
+            "confidence": confidence.numpy(),
+            "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
+            **({} if data.true is None else {"wrong": ~trainer.right}),
+        }
+    )
+    return table.sort_values(["p_clean", "loss"], ascending=[True, False], ignore_index=True)
+
+
+def precision_at(wrong: np.ndarray) -> np.ndarray:
+    """Precision at k = 1..N: the share of really wrong labels among the first k of a ranking.
+
+    Parameters
+    ----------
+    wrong : array of shape (N,), bool
+        Whether each label is wrong, the most suspect first.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        Entry k - 1 is the precision at k.
+
+    Examples
+    --------
+    >>> precision_at(np.array([True, False, True, True]))
+    array([1.        , 0.5       , 0.66666667, 0.75      ])
+    """
+    return pd.Series(wrong).expanding().mean().to_numpy()
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a ranking as CSV (UTF-8, RFC 4180), atomically.
+
+    Names of classes and files are text from outside. A cell that a spreadsheet would run as a formula, because it
+    begins with = + - @, a tab or a line break, gets an apostrophe in front; the table itself keeps the name. What is
+    no valid Unicode is written as an escape.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `rank`.
+    path : path
+        Overwritten if it exists.
+    """
+    safe = table.assign(**{name: table[name].map(_as_text) for name in TEXT if name in table})
+    content = safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
+    write_atomic(Path(path), content.encode("utf-8", "backslashreplace"))
+
+
+def _as_text(cell: str) -> str:
+    return "'" + cell if cell.startswith(FORMULA) else cell

@@ -1,0 +1,260 @@
+"""Suspects: the ranking against a literal one, the CSV, names that are text from outside, a folder of one's own."""
+
+import csv
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from plremix_core import data, suspects
+from plremix_core.__main__ import main
+from plremix_core.presets import for_folder
+from plremix_core.trainer import Trainer
+
+SMALL = dict(epochs=2, warm_up=1, steps_per_epoch=2, width=4, blocks=(1,), batch_size=4, image_size=12)
+NAMES = ("<script>", "=1+1", "@cat, grey")
+
+
+def write_folder(root, names=NAMES, each=8):
+    """Class folders of PNG files with one colour a class; the first file of the second class shows the first one."""
+    rng = np.random.default_rng(0)
+    for c, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for i in range(each):
+            pixels = rng.integers(0, 40, (12, 14, 3)).astype(np.uint8)
+            pixels[..., 0 if c == 1 and i == 0 else c % 3] += 200
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    root = write_folder(tmp_path_factory.mktemp("images"))
+    config = for_folder(3, **SMALL)
+    trainer = Trainer(config, data.prepare(config, root))
+    trainer.fit(progress=False)
+    return trainer
+
+
+def with_truth(trainer):
+    true = trainer.data.given.clone()
+    true[8] = 0
+    known = Trainer(trainer.config, dataclasses.replace(trainer.data, true=true))
+    known.nets, known.epoch = trainer.nets, trainer.epoch
+    return known
+
+
+def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
+    table = suspects.rank(with_truth(trained))
+    expected = []
+    outputs = [trained.per_sample(net) for net in trained.nets]
+    divisions = [trained.divide(out, trained.epoch, m) for m, out in enumerate(outputs)]
+    for i, given in enumerate(trained.data.given.tolist()):
+        logits = outputs[0]["logits"][i] + outputs[1]["logits"][i]
+        odds = torch.exp(logits - logits.max())
+        best = int(logits.argmax())
+        loss = sum(-float(torch.log_softmax(out["logits"][i], 0)[given]) for out in outputs) / 2
+        p_clean = (divisions[0].p_clean[i] + divisions[1].p_clean[i]) / 2
+        names = trained.data.class_names
+        confidence = float(odds[best] / odds.sum())
+        expected.append((p_clean, -loss, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
+    for row, (p_clean, minus, i, file, given, suggested, confidence, wrong) in zip(
+        table.to_dict("records"), sorted(expected)
+    ):
+        assert (row["index"], row["file"], row["given"], row["suggested"]) == (i, file, given, suggested)
+        assert row["wrong"] is wrong
+        assert (row["p_clean"], row["confidence"], row["loss"]) == pytest.approx(
+            (p_clean, confidence, -minus), rel=1e-4
+        )
+    assert len(table) == len(trained.data.given) == 24
+
+
+def test_equal_posteriors_are_ranked_by_the_loss(trained, monkeypatch):
+    def certain(outputs, epoch, m):
+        division = Trainer.divide(trained, outputs, epoch, m)
+        return dataclasses.replace(division, p_clean=np.zeros(24))
+
+    monkeypatch.setattr(trained, "divide", certain)
+    loss = suspects.rank(trained)["loss"]
+    assert loss.is_monotonic_decreasing and loss.nunique() > 1
+
+
+def test_without_truth_or_files_the_columns_are_left_out(trained):
+    assert "wrong" not in suspects.rank(trained)
+    arrays = Trainer(trained.config, dataclasses.replace(trained.data, files=()))
+    arrays.epoch = 2
+    assert list(suspects.rank(arrays)) == ["index", "given", "suggested", "p_clean", "confidence", "loss"]
+
+
+def test_ranking_draws_nothing_and_leaves_the_networks_alone(trained):
+    before = [value.clone() for value in trained.nets[0].state_dict().values()]
+    state = torch.get_rng_state()
+    pd.testing.assert_frame_equal(suspects.rank(trained), suspects.rank(trained))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(before, trained.nets[0].state_dict().values()))
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_training_that_has_not_warmed_up_is_refused(trained, epoch):
+    young = Trainer(trained.config.replace(warm_up=2), trained.data)
+    young.epoch = epoch
+    with pytest.raises(ValueError, match=f"training must be past its warm-up, epoch 2, got {epoch}. Train longer."):
+        suspects.rank(young)
+
+
+def test_plain_cross_entropy_has_a_ranking_too(trained):
+    plain = Trainer(trained.config.replace(method="ce", warm_up=2), trained.data)
+    plain.epoch = 1
+    assert len(suspects.rank(plain)) == 24
+
+
+@pytest.mark.parametrize("wrong", [[], [True], [False, True, True], np.arange(50) % 3 == 0])
+def test_precision_at_k_is_the_share_among_the_first_k(wrong):
+    found = suspects.precision_at(np.array(wrong, dtype=bool))
+    assert found == pytest.approx([sum(wrong[: k + 1]) / (k + 1) for k in range(len(wrong))])
+
+
+def test_the_csv_can_be_read_back_and_no_cell_is_a_formula(trained, tmp_path):
+    table = suspects.rank(trained)
+    suspects.write_csv(table, tmp_path / "s.csv")
+    rows = list(csv.DictReader(open(tmp_path / "s.csv", newline="", encoding="utf-8")))
+    assert [int(row["index"]) for row in rows] == table["index"].tolist()
+    assert {row["given"] for row in rows} == {"<script>", "'=1+1", "'@cat, grey"}
+    assert {row["file"].split("/")[0].lstrip("'") for row in rows} >= {"=1+1", "@cat, grey"}
+    assert not any(value.startswith(suspects.FORMULA) for row in rows for value in row.values())
+    assert set(table["given"]) == set(NAMES)  # the table keeps the names
+    assert not (tmp_path / "s.csv.tmp").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "'\r=1"),
+        ("\n=1", "'\n=1"),
+        ('say "cat", please\nnow', 'say "cat", please\nnow'),
+        ("straße 猫", "straße 猫"),
+        ("a=1", "a=1"),
+        ("'=1", "'=1"),
+        ("\udcff.png", "\\udcff.png"),
+        ("", ""),
+    ],
+)
+def test_names_from_outside_stay_text(tmp_path, name, cell):
+    table = pd.DataFrame({"index": [0], "given": pd.Series([name], dtype=object), "p_clean": [-1e-9]})
+    suspects.write_csv(table, tmp_path / "s.csv")
+    (row,) = csv.DictReader(open(tmp_path / "s.csv", newline="", encoding="utf-8"))
+    assert row["given"] == cell
+    assert float(row["p_clean"]) == -1e-9
+    assert table["given"][0] == name
+
+
+def test_a_csv_that_cannot_be_written_leaves_the_old_one(trained, tmp_path, monkeypatch):
+    (tmp_path / "s.csv").write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("plremix_core.checkpoint.os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        suspects.write_csv(suspects.rank(trained), tmp_path / "s.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.csv"] and (tmp_path / "s.csv").read_text() == "old"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_from_a_folder_to_a_csv_in_two_commands(tmp_path):
+    images = write_folder(tmp_path / "images")
+    small = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --width 4 --blocks [1] --batch-size 4 --image-size 12".split()
+    trained = invoke("train", "--images", images, "--out", tmp_path / "run", *small)
+    assert trained.exit_code == 0, trained.output
+    assert "lambda_u = 0" in trained.output and "24 images of 3 classes" in trained.output
+    done = invoke("suspects", tmp_path / "run", "--images", images)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"\d+ of 24 labels are suspect \(p_clean < 0\.5\)", done.output)
+    assert "script" not in done.output and "really wrong" not in done.output
+    table = pd.read_csv(tmp_path / "run" / "suspects.csv")
+    assert sorted(table["index"]) == list(range(24)) and table["p_clean"].is_monotonic_increasing
+    assert invoke("suspects", tmp_path / "run", "--images", images, "--out", tmp_path / "my.csv").exit_code == 0
+    assert (tmp_path / "my.csv").read_bytes() == (tmp_path / "run" / "suspects.csv").read_bytes()
+
+
+def test_known_noise_is_counted_and_an_unfinished_run_says_so(tmp_path):
+    small = "--epochs 2 --warm-up 1 --steps-per-epoch 1 --limit-train 120 --holdout 0 --width 4 --blocks [1]".split()
+    assert invoke("train", "--out", tmp_path, *small).exit_code == 0
+    (tmp_path / "epoch-0002.pt").unlink()
+    output = invoke("suspects", tmp_path).output
+    assert "not finished: epoch 1 of 2" in output
+    table = pd.read_csv(tmp_path / "suspects.csv")
+    share = [table["wrong"][:k].mean() for k in (10, 100)]
+    assert f"of the first {share[0]:.0%} at 10, {share[1]:.0%} at 100" in output
+    assert f"really wrong are {table['wrong'].mean():.1%} of all" in output
+
+
+def test_other_images_than_those_of_the_run_are_refused(tmp_path):
+    images = write_folder(tmp_path / "images")
+    small = "--epochs 1 --warm-up 1 --steps-per-epoch 1 --width 4 --blocks [1] --batch-size 4 --image-size 12".split()
+    assert invoke("train", "--images", images, "--out", tmp_path / "run", *small).exit_code == 0
+    (images / NAMES[0] / "0.png").unlink()
+    result = invoke("suspects", tmp_path / "run", "--images", images)
+    assert isinstance(result.exception, ValueError) and "data must be those of the run" in str(result.exception)
+    assert not (tmp_path / "run" / "suspects.csv").exists()
+
+
+def test_own_folders_may_be_split_into_train_and_test(tmp_path):
+    for part in ("train", "test"):
+        write_folder(tmp_path / part)
+    split = data.load("folder", tmp_path, image_size=12)
+    assert len(split.images) == len(split.test_images) == 24 and split.true is None
+    assert split.files[0].endswith("/0.png") and len(split.files) == 24
+    plain = data.load("folder", tmp_path / "train", image_size=12)
+    assert len(plain.test_images) == 0 and torch.equal(plain.images, split.images)
+
+
+def test_train_may_be_a_class(tmp_path):
+    write_folder(tmp_path, ("bus", "tram", "train"))
+    assert data.load("folder", tmp_path, image_size=12).class_names == ("bus", "train", "tram")
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_a_folder_without_images_is_refused_by_name(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=f"folder must be one .*{folder}"):
+        data.load("folder", tmp_path / folder)
+
+
+def test_files_follow_the_part_that_prepare_takes(tmp_path):
+    config = for_folder(3, **SMALL, train_size=9)
+    part = data.prepare(config, write_folder(tmp_path))
+    whole = data.load("folder", tmp_path, image_size=12)
+    for image, file in zip(part.images, part.files, strict=True):
+        assert torch.equal(image, whole.images[whole.files.index(file)])
+
+
+@pytest.mark.parametrize(
+    ("classes", "kappa"),
+    [(1, (1, 1, 1)), (2, (1, 1, 1)), (5, (2, 2, 1)), (6, (3, 2, 1)), (100, (3, 2, 1))],
+)
+def test_settings_for_a_folder_fit_its_number_of_classes(classes, kappa):
+    config = for_folder(classes)
+    assert tuple(k for _, k in config.kappa) == kappa
+    assert (config.noise, config.lambda_u, config.holdout, config.train_size) == ("none", 0.0, 0, 0)
+    assert (config.image_size, config.flip, config.pad, config.policy) == (64, True, 4, "imagenet")
+
+
+def test_settings_for_a_folder_can_be_changed():
+    config = for_folder(2, kappa=((0, 2),), lambda_u=25, flip=False)
+    assert (config.kappa, config.lambda_u, config.flip) == (((0, 2),), 25.0, False)
+    full = for_folder(10, "full")
+    assert (full.epochs, full.width, full.pooled, full.stem_stride, full.flip, full.pad) == (400, 64, 2, 1, True, 4)
