@@ -123,6 +123,13 @@ class Lesson:
         if holds != expected and not (self.control and expected):
             raise ClaimError(text)
 
+    def skip(self, name: str, reason: str) -> None:
+        """Leave a claim out that the data at hand cannot decide; it counts neither as held nor as failed."""
+        record = dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[])
+        self.records.append(record)
+        text = f"{name} skipped: {reason}"
+        display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} skipped** · {reason}"}, raw=True)
+
     def exercise(self, name: str, answer: object, check: Callable[[object], bool | str]) -> None:
         """Judge an answer: None is "not yet"; `check` returns True, or False or a hint."""
         if answer is None:
@@ -161,12 +168,12 @@ class Lesson:
     def finish(self) -> None:
         """Print the provenance footer and leave the record that every cell was reached."""
         seconds = time.perf_counter() - self.started
-        broken = [r["name"] for r in self.records if not r["holds"]]
+        broken = [r["name"] for r in self.records if not r["holds"] and not r.get("skipped")]
         if self.control and not any(self.control in r["breaks"] for r in self.records):
             raise ClaimError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
         record = dict(notebook=self.notebook, seconds=seconds, claims=[r["name"] for r in self.records], broken=broken)
         record |= dict(versions=_versions(), device=_device())
-        held = len(self.records) - len(broken)
+        held = sum(r["holds"] for r in self.records)
         text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {_provenance()}"
         display({FINISH_MIME: record, "text/plain": text}, raw=True)
 

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import datetime
 import gc
+import json
 import os
 import platform
 import subprocess
@@ -12,9 +13,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import sklearn
 import torch
 import torchvision
+
+from .checkpoint import write_atomic
 
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux only
 
@@ -113,3 +117,26 @@ def provenance(device: torch.device) -> dict[str, object]:
         system=platform.platform(),
         versions=dict(python=platform.python_version()) | {name: m.__version__ for name, m in modules.items()},
     )
+
+
+def record(path: Path, table: pd.DataFrame, seed: int, fingerprint: str) -> None:
+    """Put the rows of one seed into a table of recorded results, and where they come from into the .json beside it.
+
+    Parameters
+    ----------
+    path : Path
+        A .csv; rows of the same seed are replaced, those of others stay.
+    table : DataFrame
+        Without a column seed.
+    seed : int
+        Of these rows.
+    fingerprint : str
+        Of the settings.
+    """
+    other = path.with_suffix(".json")
+    old = pd.read_csv(path).query("seed != @seed") if path.exists() else None
+    whole = pd.concat([old, table.assign(seed=seed)]).sort_values("seed", kind="stable")
+    facts = json.loads(other.read_text()) if other.exists() else {}
+    facts[str(seed)] = dict(settings=fingerprint) | provenance(torch.device("cpu"))
+    write_atomic(path, whole.to_csv(index=False, float_format="%.5g").encode())
+    write_atomic(other, json.dumps(facts, indent=1, sort_keys=True).encode())

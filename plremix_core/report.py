@@ -33,7 +33,8 @@ INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
 <table><tr><th>Notebook</th><th class="n">Claims held / declared</th><th class="n">Seconds</th><th>Status</th></tr>
 {% for r in results %}<tr><td><a href="{{ r.notebook }}.html">{{ r.title }}</a>
 <details><summary><small>claims</small></summary><ul>{% for c in r.claims %}
-<li class="{{ 'ok' if c.holds else 'failed' }}">{{ c.name }} {{ "holds" if c.holds else "fails" }}:
+<li class="{{ 'ok' if c.holds else '' if c.skipped else 'failed' }}">{{ c.name }}
+{{ "holds" if c.holds else "skipped" if c.skipped else "fails" }}:
 {{ c.sentence }}
 <small>[{% for v in c["values"] %}{{ "%.4g"|format(v|float) }}{{ ", " if not loop.last }}{% endfor %}
 {{ c.rule }}]</small></li>

@@ -1,12 +1,16 @@
 """Which labels are probably wrong: the training images ranked by a trained pair of networks, as a table and as CSV."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .checkpoint import write_atomic
 from .checks import require
+from .dataset import Dataset
+from .image_files import ImageFiles
 from .trainer import Trainer
 
 TEXT = ("file", "given", "suggested")
@@ -83,6 +87,49 @@ def precision_at(wrong: np.ndarray) -> np.ndarray:
     array([1.        , 0.5       , 0.66666667, 0.75      ])
     """
     return pd.Series(wrong).expanding().mean().to_numpy()
+
+
+def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
+    """A copy of a data set without its first suspects, or with the labels suggested for them.
+
+    Parameters
+    ----------
+    data : Dataset
+        That of the ranking.
+    table : DataFrame
+        As from `rank`, in any order of its rows.
+    count : int
+        Number of rows, from the first, that are treated; in [0, N).
+    how : str
+        drop | relabel.
+
+    Returns
+    -------
+    Dataset
+        Hold-out and test set stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If `count` or `how` is not one of these.
+    """
+    require(0 <= count < len(data.given), "count", f"in [0, {len(data.given)})", count, "Keep some images.")
+    require(how in ("drop", "relabel"), "how", "drop or relabel", how, "Check the spelling.")
+    first = torch.from_numpy(table["index"].to_numpy()[:count].copy())
+    if how == "relabel":
+        number = {name: c for c, name in enumerate(data.class_names)}
+        given = data.given.clone()
+        given[first] = torch.tensor([number[name] for name in table["suggested"][:count]], dtype=torch.int64)
+        return dataclasses.replace(data, given=given)
+    kept = torch.ones(len(data.given), dtype=torch.bool)
+    kept[first] = False
+    return dataclasses.replace(
+        data,
+        images=data.images.subset(kept) if isinstance(data.images, ImageFiles) else data.images[kept],
+        given=data.given[kept],
+        true=None if data.true is None else data.true[kept],
+        files=tuple(file for file, stays in zip(data.files, kept.tolist()) if stays),
+    )
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:

@@ -138,3 +138,17 @@ def test_render_refuses_when_a_notebook_failed(tmp_path):
     failed = batch.Result("99_small", "t", "failed", "r", 1.0, 0, 1, [])
     with pytest.raises(ValueError, match="notebooks must be all ok before rendering, got \\['99_small'\\]"):
         report.render([failed], tmp_path)
+
+
+def executed(**record):
+    """A small notebook as if it had been run, with one record of a claim."""
+    notebook = new_notebook(cells=[new_markdown_cell(TABLE), new_code_cell("1", execution_count=1)])
+    for mime, content in ((lab.CLAIM_MIME, dict(name="C9.1", values=[]) | record), (lab.FINISH_MIME, {})):
+        notebook.cells[1].outputs.append(nbformat.v4.new_output("display_data", {mime: content}))
+    return notebook
+
+
+def test_a_skipped_claim_is_no_failure_but_an_unchecked_one_is():
+    assert batch.judge(executed(holds=False, skipped=True), ["C9.1"]) == ""
+    assert batch.judge(executed(holds=False), ["C9.1"]) == "claims that fail: C9.1"
+    assert batch.judge(executed(holds=True), ["C9.1", "C9.2"]) == "declared but never checked: C9.2"

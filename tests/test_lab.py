@@ -58,6 +58,17 @@ def test_under_another_control_a_failing_claim_is_recorded_and_does_not_stop(les
     assert running.records[0]["holds"] is False
 
 
+def test_a_claim_that_the_data_cannot_decide_counts_neither_as_held_nor_as_failed(lesson, capsys):
+    running = lesson()
+    running.claim("C9.1", "s", 2.0, "> 1", breaks=["coin"])
+    running.skip("C9.2", "nobody knows the truth")
+    running.finish()
+    assert [record["holds"] for record in running.records] == [True, False]
+    assert running.records[1]["skipped"] is True and running.records[1]["sentence"] == "nobody knows the truth"
+    output = capsys.readouterr().out
+    assert "C9.2 skipped: nobody knows the truth" in output and "1 of 2 claims hold" in output
+
+
 def test_claims_without_a_control_twice_or_with_bad_rules_are_refused(lesson):
     running = lesson()
     with pytest.raises(ValueError, match="breaks must be at least one control"):

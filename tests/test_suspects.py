@@ -113,6 +113,40 @@ def test_plain_cross_entropy_has_a_ranking_too(trained):
     assert len(suspects.rank(plain)) == 24
 
 
+def test_dropping_takes_the_first_of_the_ranking_and_keeps_the_rest_in_order(trained):
+    table = suspects.rank(with_truth(trained))
+    whole = with_truth(trained).data
+    part = suspects.cleaned(whole, table, 5)
+    kept = [i for i in range(24) if i not in set(table["index"][:5])]
+    assert part.files == tuple(whole.files[i] for i in kept)
+    for name in ("images", "given", "true"):
+        assert torch.equal(getattr(part, name), getattr(whole, name)[kept])
+    assert torch.equal(suspects.cleaned(whole, table, 0).images, whole.images)
+
+
+def test_relabelling_changes_the_given_labels_of_the_first_and_nothing_else(trained):
+    table, whole = suspects.rank(trained), trained.data
+    before = whole.given.clone()
+    part = suspects.cleaned(whole, table, 7, how="relabel")
+    for place, row in table.iterrows():
+        expected = row["suggested"] if place < 7 else row["given"]
+        assert part.class_names[part.given[row["index"]]] == expected
+    assert part.images is whole.images and torch.equal(whole.given, before)
+
+
+def test_images_that_stay_in_their_files_can_be_dropped_too(trained, tmp_path):
+    files = data.from_folder(write_folder(tmp_path), image_size=12, memory=0)
+    table = pd.DataFrame({"index": [3, 0], "suggested": "x"})
+    part = suspects.cleaned(files, table, 2)
+    assert list(part.files) == part.images.paths == [f for i, f in enumerate(files.files) if i not in (0, 3)]
+
+
+@pytest.mark.parametrize(("count", "how", "name"), [(-1, "drop", "count"), (24, "drop", "count"), (1, "mend", "how")])
+def test_cleaning_refuses_what_it_cannot_do(trained, count, how, name):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        suspects.cleaned(trained.data, suspects.rank(trained), count, how)
+
+
 @pytest.mark.parametrize("wrong", [[], [True], [False, True, True], np.arange(50) % 3 == 0])
 def test_precision_at_k_is_the_share_among_the_first_k(wrong):
     found = suspects.precision_at(np.array(wrong, dtype=bool))

@@ -10,6 +10,7 @@ from .division import class_similarity, loss_planes, mixture_surfaces
 from .labels import fitted_line, loss_histograms, noise_rates
 from .pairs import candidate_sets, on_circle, pair_masks
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
+from .suspects import precision_curves, removal_curves
 from .training import curves, image_grid, method_dots, training
 
 __all__ = [
@@ -37,5 +38,7 @@ __all__ = [
     "on_circle",
     "pair_masks",
     "panels",
+    "precision_curves",
+    "removal_curves",
     "training",
 ]

@@ -145,5 +145,6 @@ def image_grid(images, titles: list[str], wrong, columns: int = 10) -> Figure:
         ax.axis("off")
     for ax, image, title, bad in zip(axes.flat, images, titles, wrong):
         ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
-        ax.set_title(title, loc="center", fontsize=8, weight="normal", color=NOISY if bad else CLEAN)
+        style = dict(parse_math=False, fontsize=8, weight="normal")  # names are text from outside
+        ax.set_title(title, loc="center", color=NOISY if bad else CLEAN, **style)
     return figure
