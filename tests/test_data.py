@@ -153,9 +153,7 @@ def test_a_zip_of_other_files_is_refused(tmp_path):
 
 
 def test_an_unknown_name_is_refused():
-    message = (
-        "dataset must be one of fashion_mnist, cifar10, .*folder, got 'mnist'. For your own use data.from_arrays"
-    )
+    message = "dataset must be one of fashion_mnist, cifar10, .*folder, got 'mnist'. For your own use data.from_arrays"
     with pytest.raises(ValueError, match=message):
         data.load("mnist")
 
