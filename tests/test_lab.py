@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import gmm, lab, losses, noise
+from plremix_core import gmm, lab, losses, noise, presets
 
 
 @pytest.fixture
@@ -109,6 +109,32 @@ def test_control_coin_makes_the_division_useless(lesson):
     division = gmm.split_clean(loss, seed=0)
     assert 0.4 < division.is_clean[:500].mean() < 0.6
     assert 0.4 < division.is_clean[500:].mean() < 0.6
+
+
+def test_control_unseeded_gives_another_start_for_the_same_seed(lesson):
+    loss = np.random.default_rng(0).random((2, 300))  # no two groups: the start decides
+    same = [gmm.split_clean(*loss, seed=1).p_clean for _ in range(6)]
+    assert all((p == same[0]).all() for p in same)
+    lesson("unseeded")
+    other = [gmm.split_clean(*loss, seed=1).p_clean for _ in range(6)]
+    assert any((p != other[0]).any() for p in other)
+
+
+def test_control_no_faults_makes_the_released_preset_ours(lesson):
+    assert presets.preset("cifar10", released=True) != presets.preset("cifar10")
+    lesson("no_faults")
+    assert presets.preset("cifar10", released=True) == presets.preset("cifar10")
+
+
+@pytest.mark.parametrize("control", lab.SWAPS)
+def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monkeypatch, tmp_path, control):
+    (tmp_path / "data" / "results").mkdir(parents=True)
+    monkeypatch.setattr(lab, "ROOT", tmp_path)
+    ours, other = lab.SWAPS[control]
+    (tmp_path / "data" / "results" / "s.csv").write_text(f"method,x\n{ours},1\n{other},2\nthird,3\n")
+    assert lesson().recorded("s")["method"].tolist() == [ours, other, "third"]
+    swapped = lesson(control).recorded("s")
+    assert swapped["method"].tolist() == [other, ours, "third"] and swapped["x"].tolist() == [1, 2, 3]
 
 
 def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):

@@ -11,6 +11,7 @@ from .labels import fitted_line, loss_histograms, noise_rates
 from .pairs import candidate_sets, on_circle, pair_masks
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
 from .suspects import precision_curves, removal_curves
+from .tables import dot_rows, recorded_rows
 from .training import curves, image_grid, method_dots, training
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "class_distances",
     "class_similarity",
     "curves",
+    "dot_rows",
     "fitted_line",
     "image_grid",
     "loss_histograms",
@@ -39,6 +41,7 @@ __all__ = [
     "pair_masks",
     "panels",
     "precision_curves",
+    "recorded_rows",
     "removal_curves",
     "training",
 ]
