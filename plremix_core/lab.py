@@ -21,8 +21,8 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from . import checkpoint, gmm, losses, noise, presets
 from .checks import require
+from .controls import CONTROLS, SWAPS
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
@@ -33,38 +33,6 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class ClaimError(AssertionError):
     """A claim does not hold, or holds although its mechanism was broken."""
-
-
-def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
-    real = _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=seed)
-    p_clean = np.random.default_rng(seed).random(len(real.p_clean))
-    return gmm.Division(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
-
-
-def _unseeded(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
-    return _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=next(_STARTS))
-
-
-def _forget_momentum(trainer, state: dict) -> None:
-    _RESTORE(trainer, state)
-    for optimizer in trainer.optimizers:
-        optimizer.state.clear()
-
-
-_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.contrast_from, checkpoint.restore
-_STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
-CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
-    "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
-    "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
-    "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
-    "never_flat": ("FlatNCE is InfoNCE", losses, "contrast_from", lambda v, valid, flat: _CONTRAST(v, valid, False)),
-    "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
-    "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
-    "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),
-    "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
-    "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
-}
-SWAPS = {"swap_methods": ("plremix", "ce"), "swap_prototypes": ("own prototypes", "peer's prototypes")}
 
 
 @dataclass

@@ -1,0 +1,39 @@
+"""Controls: what a reader can break in a notebook, so that a claim which rests on it fails; `lab.start` does it."""
+
+import itertools
+
+import numpy as np
+
+from . import checkpoint, gmm, losses, noise, presets
+
+
+def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
+    real = _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=seed)
+    p_clean = np.random.default_rng(seed).random(len(real.p_clean))
+    return gmm.Division(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
+
+
+def _unseeded(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
+    return _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=next(_STARTS))
+
+
+def _forget_momentum(trainer, state: dict) -> None:
+    _RESTORE(trainer, state)
+    for optimizer in trainer.optimizers:
+        optimizer.state.clear()
+
+
+_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.contrast_from, checkpoint.restore
+_STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
+CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
+    "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
+    "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
+    "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
+    "never_flat": ("FlatNCE is InfoNCE", losses, "contrast_from", lambda v, valid, flat: _CONTRAST(v, valid, False)),
+    "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
+    "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
+    "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),
+    "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
+    "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
+}
+SWAPS = {"swap_methods": ("plremix", "ce"), "swap_prototypes": ("own prototypes", "peer's prototypes")}
