@@ -123,7 +123,7 @@ def test_a_slider_changes_the_picture(page, lab):
     check_outputs(page, NOTEBOOKS[1])
     slider = page.locator(".widget-slider .noUi-base").first
     slider.scroll_into_view_if_needed()
-    picture = page.locator(".jupyter-widgets-output-area img").first
+    picture = page.locator(".widget-output img, .jupyter-widgets-output-area img").first
     picture.wait_for()
     before = picture.get_attribute("src")
     page.screenshot(path=SHOTS / f"{NOTEBOOKS[1]}_slider_before.png")
