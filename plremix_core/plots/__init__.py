@@ -9,6 +9,7 @@ from .clusters import class_distances, maps, measure_dots
 from .division import class_similarity, loss_planes, mixture_surfaces
 from .labels import fitted_line, loss_histograms, noise_rates
 from .pairs import candidate_sets, on_circle, pair_masks
+from .plugged import arms, gain_over, logit_pushes
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
 from .suspects import precision_curves, removal_curves
 from .tables import dot_rows, recorded_rows
@@ -22,6 +23,7 @@ __all__ = [
     "NOISY",
     "STYLE",
     "UNUSED",
+    "arms",
     "bench",
     "candidate_sets",
     "class_distances",
@@ -29,7 +31,9 @@ __all__ = [
     "curves",
     "dot_rows",
     "fitted_line",
+    "gain_over",
     "image_grid",
+    "logit_pushes",
     "loss_histograms",
     "loss_planes",
     "maps",
