@@ -74,7 +74,7 @@ def gain_over(memorised, gain, names: dict) -> Figure:
     ax = axes[0, 0]
     ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
     for number, (host, name) in enumerate(names.items()):
-        style = dict(color=COLOURS[number], markersize=9, alpha=0.8, label=name)
+        style = dict(color="black", mfc="white" if number % 2 else "black", markersize=8, alpha=0.8, label=name)
         ax.plot(memorised[host], gain[host], "osD^vP"[number], **style)
     ax.set(title="PLR helps the hosts that memorise", xlabel="wrong labels memorised without contrast (fraction)")
     ax.set_ylabel("test accuracy with PLR\nminus without")
