@@ -123,10 +123,10 @@ def run(folder: str, data: str, gpus: list[str], threads: int) -> dict:
     place = Path(folder)
     cell = json.loads((place / "cell.json").read_text())
     with locked(place, DYING) as lock:
-        if lock is None:
-            return dict(status="busy")
         if result(place, cell["fingerprint"]):
             return dict(status="done")
+        if lock is None:
+            return dict(status="busy")
         (place / "failed.json").unlink(missing_ok=True)
         _begin(place)
         worker = distributed.get_worker()

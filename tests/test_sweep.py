@@ -175,6 +175,9 @@ def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_o
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
     assert driver.wait(200) == status
     assert left_running(out) == []
+    deadline = time.monotonic() + 20  # the notebook's kernel holds the lock until it has noticed
+    while "running" in sweep.status(cells, out).values() and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert set(sweep.status(cells, out).values()) == {"waiting"}
     mark.touch()
     assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
