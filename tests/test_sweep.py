@@ -61,8 +61,8 @@ def stub(tmp_path, **settings) -> Path:
 
 
 def left_running(folder: Path) -> list[str]:
-    """Command lines of processes that still work on a sweep's folder, after a grace of five seconds."""
-    for _ in range(50):
+    """Command lines of processes that still work on a sweep's folder, after the minute that dask may need."""
+    for _ in range(600):
         lines = [" ".join(p.info["cmdline"] or ()) for p in psutil.process_iter(["cmdline"])]
         lines = [line for line in lines if str(folder) in line and "pytest" not in line]
         if not lines:
