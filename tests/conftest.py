@@ -8,3 +8,16 @@ for name in (
     "MKL_NUM_THREADS",
 ):  # before torch is imported; inherited by children
     os.environ[name] = "1"
+
+import logging  # noqa: E402
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def log_as_before():
+    """Commands run inside the test process set the level of the log; the next test gets it back."""
+    log = logging.getLogger("plremix")
+    level = log.level
+    yield
+    log.setLevel(level)
