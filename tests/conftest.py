@@ -16,8 +16,5 @@ import pytest  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def log_as_before():
-    """Commands run inside the test process set the level of the log; the next test gets it back."""
-    log = logging.getLogger("plremix")
-    level = log.level
-    yield
-    log.setLevel(level)
+    """Commands run inside the test process set the level of the log; every test begins with the default."""
+    logging.getLogger("plremix").setLevel(logging.NOTSET)
