@@ -130,10 +130,9 @@ def guess_targets(
     -------
     nothing
     """
-    own_u = [net.classify(view).softmax(dim=1) for view in weak_u]  # one call a view: train-mode BN sees each
+    own_u, own_x = net.classify_views(torch.cat([weak_u, weak_x])).softmax(dim=2).split(2)  # u1 u2, x1 x2
     peer_u = peer.classify(weak_u.flatten(0, 1)).softmax(dim=1).unflatten(0, (2, -1))
     targets_u = losses.sharpen((own_u[0] + own_u[1] + peer_u[0] + peer_u[1]) / 4, sharpening)
-    own_x = [net.classify(view).softmax(dim=1) for view in weak_x]
     w = p_clean[:, None]
     refined = w * F.one_hot(given, targets_u.shape[1]) + (1 - w) * (own_x[0] + own_x[1]) / 2
     return losses.sharpen(refined, sharpening), targets_u
