@@ -76,7 +76,7 @@ class Network(nn.Module):
             self.classifier = nn.Linear(width, num_classes)
             self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION))
         self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION))
-        self.precision = precision
+        self.precision, self.compiled = precision, compile
         if compile:
             self.backbone.compile()  # in place: keys of the state stay
 
@@ -98,7 +98,9 @@ class Network(nn.Module):
 
     def classify_views(self, views: Tensor) -> Tensor:
         """Logits (V, B, C) of views (V, B, channels, H, W), as of one call a view in their order, in one call."""
-        with one_by_one(self, len(views)) if self.training else contextlib.nullcontext():
+        if self.compiled:  # one graph for all numbers of views
+            return torch.stack([self.classify(view) for view in views])
+        with one_by_one(self, len(views)):
             return self.classify(views.flatten(0, 1)).unflatten(0, views.shape[:2])
 
     def forward(self, images: Tensor) -> Output:

@@ -48,6 +48,23 @@ def test_prototypes_are_a_buffer_and_no_parameter():
     assert all(p is not net.prototypes for p in net.parameters())
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_views_in_one_call_are_views_call_by_call_down_to_the_statistics(training, compiled):
+    one, each = tiny().double().train(training), tiny().double().train(training)
+    one.compiled = compiled
+    views = (
+        torch.randn(3, 5, 1, 28, 28, generator=seeded(1), dtype=torch.float64)
+        * torch.tensor([1, 2, 3])[:, None, None, None, None]
+    )
+    together, apart = one.classify_views(views), torch.stack([each.classify(view) for view in views])
+    torch.testing.assert_close(together, apart, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(one.state_dict(), each.state_dict(), rtol=1e-12, atol=1e-12)
+    mixed = one.classify(views.flatten(0, 1))  # an ordinary call afterwards takes the batch as one again
+    torch.testing.assert_close(mixed, each.classify(views.flatten(0, 1)), rtol=1e-12, atol=1e-12)
+    assert torch.equal(mixed.unflatten(0, (3, 5)), together) is not training
+
+
 @pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), (3, 17)])
 def test_output_shapes_and_unit_length(channels, size):
     net = tiny(classes=7, channels=channels)
