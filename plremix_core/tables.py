@@ -60,6 +60,40 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     return pd.DataFrame(rows), histories
 
 
+def recorded(name: str, results: Path = ROOT / "data" / "results") -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read what `record` wrote: `cells` and `histories` as of `collect`, of the finished trainings, without seconds.
+
+    Parameters
+    ----------
+    name : str
+        Of the grid.
+    results : Path
+        Where ``<name>.csv`` and ``<name>.json`` are.
+
+    Returns
+    -------
+    cells : DataFrame
+    histories : dict of str to DataFrame
+
+    Raises
+    ------
+    ValueError
+        If one of the files is missing or they are not of the same trainings.
+    """
+    files = [results / f"{name}.csv", results / f"{name}.json"]
+    missing = [file.name for file in files if not file.exists()]
+    require(not missing, "study", "recorded", f"no {', '.join(missing)}", "See plremix report --record.")
+    entries = json.loads(files[1].read_text())
+    table = pd.read_csv(files[0], keep_default_na=False, na_values=[""])  # noise "none" is a name
+    groups = {key: rows for key, rows in table.groupby(LABELS, sort=False)}
+    keys = [tuple(entry[label] for label in LABELS) for entry in entries]
+    require(sorted(groups, key=str) == sorted(keys, key=str), "study", "of one sweep", name, "Record it again.")
+    names = [entry["fingerprint"] for entry in entries]
+    own = {one: groups[key].drop(columns=LABELS) for one, key in zip(names, keys)}
+    histories = {one: rows.dropna(axis=1, how="all").reset_index(drop=True) for one, rows in own.items()}
+    return pd.DataFrame(entries).assign(name=names, state="done", reason=""), histories
+
+
 def _json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())

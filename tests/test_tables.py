@@ -125,6 +125,29 @@ def test_records_have_a_row_an_epoch_and_the_provenance_of_every_run(tmp_path):
         assert len(rows) == 4 and rows["test_accuracy"].mean() == pytest.approx(entry["last"], abs=1e-4)
 
 
+def test_what_was_recorded_reads_like_the_sweep_that_it_was(tmp_path):
+    folder = make(tmp_path / "runs", left_out=("sym_ce_1",))
+    tables.record(folder, tmp_path)
+    cells, histories = tables.collect(folder)
+    read, own = tables.recorded("made", tmp_path)
+    done = cells[cells["state"] == "done"]
+    assert list(read["name"]) == list(done["name"]) == list(own) and set(read["state"]) == {"done"}
+    for name, table in own.items():
+        pd.testing.assert_frame_equal(table, histories[name].drop(columns="seconds"), rtol=1e-4, check_dtype=False)
+    pd.testing.assert_frame_equal(tables.differences(read, "plremix"), tables.differences(done, "plremix"))
+    assert list(sweep_page.pictures(read, own, "plremix")) == list(sweep_page.pictures(cells, histories, "plremix"))
+
+
+def test_a_record_that_is_missing_or_of_two_sweeps_is_refused(tmp_path):
+    csv, facts = tables.record(make(tmp_path / "runs"), tmp_path)
+    facts.write_text(json.dumps(json.loads(facts.read_text())[1:]))
+    with pytest.raises(ValueError, match="study must be of one sweep, got 'made'"):
+        tables.recorded("made", tmp_path)
+    csv.unlink()
+    with pytest.raises(ValueError, match="study must be recorded, got 'no made.csv'"):
+        tables.recorded("made", tmp_path)
+
+
 def test_published_figures_have_sources_and_the_papers_own_are_empty():
     table = pd.read_csv(tables.PUBLISHED)
     assert table["source"].str.len().min() > 10 and table["accuracy"].dropna().between(5, 100).all()
