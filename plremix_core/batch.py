@@ -22,7 +22,7 @@ from .checkpoint import write_atomic
 from .checks import require
 from .kernel import How, in_process
 from .lab import CLAIM_MIME, FINISH_MIME
-from .report import write_index, write_page
+from .pages import write_index, write_page
 
 FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
 TYPES = {"int": int, "float": float, "str": str, "bool": bool}

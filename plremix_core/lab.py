@@ -4,7 +4,6 @@ A notebook calls `start` once and then the methods of the `Lesson` it gets. The 
 that `claim` and `finish` leave in the outputs.
 """
 
-import io
 import itertools
 import operator
 import platform
@@ -19,20 +18,26 @@ import sklearn
 import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
-from PIL import Image
 
 from .checks import require
 from .controls import CONTROLS, SWAPS
+from .plots.png import show_as_png
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
+EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
 PROFILES = ("quick", "full")
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
+Check = Callable[[object], bool | str]  # True: right; False or a hint: not
 ROOT = Path(__file__).resolve().parent.parent
 
 
 class ClaimError(AssertionError):
     """A claim does not hold, or holds although its mechanism was broken."""
+
+
+class ExerciseError(AssertionError):
+    """A checker refuses the solution, or accepts the misconception that it must refuse."""
 
 
 @dataclass
@@ -47,9 +52,9 @@ class Lesson:
     started: float = field(default_factory=time.perf_counter)
     records: list[dict] = field(default_factory=list)
 
-    def show(self, name: str, figure: Figure, caption: str) -> None:
-        """Display a figure with its number and a caption that is also its alternative text."""
-        display(figure, metadata={"image/png": {"alt": caption}})
+    def show(self, name: str, figure: Figure, caption: str, *, cover: bool = False) -> None:
+        """Display a figure with its number and a caption, also its alternative text; the index shows the cover."""
+        display(figure, metadata={"image/png": {"alt": caption, "cover": cover}})
         display(Markdown(f"*{name}. {caption}*"))
 
     def say(self, text: str) -> None:
@@ -107,25 +112,63 @@ class Lesson:
         text = f"{name} skipped: {reason}"
         display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} skipped** · {reason}"}, raw=True)
 
-    def exercise(self, name: str, answer: object, check: Callable[[object], bool | str]) -> None:
+    def exercise(self, name: str, answer: object, check: Check) -> None:
         """Judge an answer: None is "not yet"; `check` returns True, or False or a hint."""
         if answer is None:
             print(f"{name}: not yet. Write your answer in place of None and run the cell again.")
             return
-        verdict = check(answer)
-        hint = verdict if isinstance(verdict, str) else "Try again."
-        print(f"{name}: not right. {hint}" if isinstance(verdict, str) or not verdict else f"{name}: right.")
+        right, hint = _judge(answer, check)
+        print(f"{name}: right." if right else f"{name}: not right. {hint or 'Try again.'}")
 
-    def explore(self, draw: Callable[..., Figure], **values: Sequence[float]) -> None:
-        """Draw fixed panels for every combination of `values`, then, if interactive, sliders over the same."""
-        for combination in itertools.product(*values.values()):
-            setting = ", ".join(f"{name} = {value:g}" for name, value in zip(values, combination))
-            figure = draw(**dict(zip(values, combination)))
-            display(figure, metadata={"image/png": {"alt": f"The figure at the setting {setting}"}})
+    def solution(self, name: str, answer: object, check: Check, *, named: str, wrong: object) -> None:
+        """Show that the checker of an exercise takes the solution and meets a misconception with a hint.
+
+        Parameters
+        ----------
+        name, answer, check : str, object, callable
+            As for `exercise`.
+        named, wrong : str, object
+            A misconception in words, and the answer that follows from it.
+
+        Raises
+        ------
+        ExerciseError
+            If `check` refuses the answer, or has no hint for the misconception (unless a control is switched on).
+        """
+        (right, _), (fooled, hint) = _judge(answer, check), _judge(wrong, check)
+        record = dict(name=name, right=right, misconception=named, refused=not fooled, hint=hint)
+        text = f"{name}: {'right' if right else 'NOT RIGHT'}. Who thinks that {named} is told: {hint}"
+        if not self.control and not (right and not fooled and hint):
+            raise ExerciseError(text)
+        display({EXERCISE_MIME: record, "text/plain": text, "text/markdown": text}, raw=True)
+
+    def explore(
+        self, draw: Callable[..., Figure], panels: Sequence[dict] | None = None, **values: Sequence[float]
+    ) -> None:
+        """Draw fixed panels, then, if interactive, a slider for each of `values`.
+
+        Parameters
+        ----------
+        draw : callable
+            From one value of each name to a figure.
+        panels : sequence of dict, optional
+            Settings of the fixed panels; every combination of `values` if None; none if empty, where the figure
+            above shows them.
+        **values : sequence of float
+            By name, what the slider offers.
+        """
+        if panels is None:
+            panels = [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
+        for panel in panels:
+            setting = ", ".join(f"{name} = {value:g}" for name, value in panel.items())
+            display(draw(**panel), metadata={"image/png": {"alt": f"The figure at the setting {setting}"}})
         if self.interactive:
             from ipywidgets import SelectionSlider, interact
 
-            interact(draw, **{name: SelectionSlider(options=list(options)) for name, options in values.items()})
+            options = {name: [(f"{value:g}", value) for value in offered] for name, offered in values.items()}
+            interact(draw, **{n: SelectionSlider(options=o, continuous_update=False) for n, o in options.items()})
+        else:
+            print(f"With interactive = True in the parameters cell: sliders for {', '.join(values)}.")
 
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it."""
@@ -188,7 +231,7 @@ def start(
     require(
         control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check the spelling."
     )
-    _show_figures_as_png()
+    show_as_png()
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {_provenance()}")
     if control:
         what, module, attribute, replacement = CONTROLS[control]
@@ -198,30 +241,20 @@ def start(
     return Lesson(notebook, profile, seed, control, interactive)
 
 
+def _judge(answer: object, check: Check) -> tuple[bool, str]:
+    verdict = check(answer)
+    return (False, verdict) if isinstance(verdict, str) else (bool(verdict), "")
+
+
 def _versions() -> dict[str, str]:
     return dict(python=platform.python_version(), torch=torch.__version__, sklearn=sklearn.__version__)
 
 
 def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    cpu = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
 
 
 def _provenance() -> str:
     return f"Python {platform.python_version()} · torch {torch.__version__} · {_device()}"
-
-
-def _show_figures_as_png() -> None:
-    from IPython import get_ipython
-    from IPython.core.pylabtools import select_figure_formats
-
-    if get_ipython() is not None:
-        select_figure_formats(get_ipython(), {"png"})
-        get_ipython().display_formatter.formatters["image/png"].for_type(Figure, _small_png)
-
-
-def _small_png(figure: Figure) -> bytes:
-    """PNG of at most 256 colours: a third of the bytes, so that eight figures fit into a committed notebook."""
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", bbox_inches="tight")
-    Image.open(full).convert("RGB").quantize(256).save(small, "png", optimize=True)
-    return small.getvalue()

@@ -1,13 +1,10 @@
-"""Pages to read: one for each executed notebook and an index of a run. All text from data is escaped."""
+"""A run of lessons in words, and its outputs written back into notebooks/ as the committed ones."""
 
 import base64
 import hashlib
-import html
 from pathlib import Path
 
-import jinja2
 import nbformat
-from nbconvert import HTMLExporter
 
 from .checkpoint import write_atomic
 from .checks import require
@@ -16,62 +13,9 @@ from .lab import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES, README_FIGURES = ROOT / "data" / "figures", ("F0.2", "F5.3")
 
-MISSING_ALT = 'alt="No description has been provided for this image"'
-STYLE = """:root { color-scheme: light dark; --line: #8886; --good: #00795a; --bad: #c24a00 }
-@media (prefers-color-scheme: dark) { :root { --good: #35c99b; --bad: #ff9a5c } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .5rem .8rem .5rem 0;
-border-bottom: 1px solid var(--line); vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap }
-.ok { color: var(--good) } .failed { color: var(--bad) } small { opacity: .75 } details { margin-top: .3rem }"""
-INDEX = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>PLReMix lessons</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ style|safe }}</style></head><body>
-<h1>PLReMix lessons</h1>
-<p>{{ held }} of {{ declared }} claims hold in {{ results|length }} notebooks;
-{{ failed }} {{ "notebook" if failed == 1 else "notebooks" }} failed.</p>
-<table><tr><th>Notebook</th><th class="n">Claims held / declared</th><th class="n">Seconds</th><th>Status</th></tr>
-{% for r in results %}<tr><td><a href="{{ r.notebook }}.html">{{ r.title }}</a>
-<details><summary><small>claims</small></summary><ul>{% for c in r.claims %}
-<li class="{{ 'ok' if c.holds else '' if c.skipped else 'failed' }}">{{ c.name }}
-{{ "holds" if c.holds else "skipped" if c.skipped else "fails" }}:
-{{ c.sentence }}
-<small>[{% for v in c["values"] %}{{ "%.4g"|format(v|float) }}{{ ", " if not loop.last }}{% endfor %}
-{{ c.rule }}]</small></li>
-{% endfor %}</ul></details></td>
-<td class="n">{{ r.held }} / {{ r.declared }}</td><td class="n">{{ "%.0f"|format(r.seconds) }}</td>
-<td class="{{ r.status }}">{{ r.status }}{% if r.reason %}<br><small>{{ r.reason }}</small>{% endif %}</td></tr>
-{% endfor %}</table></body></html>
-""")
-
-
-def write_page(executed: Path) -> Path:
-    """Write an executed notebook as HTML beside it."""
-    body, _ = HTMLExporter(embed_images=True, exclude_input_prompt=True).from_filename(str(executed))
-    for cell in nbformat.read(executed, as_version=4).cells:  # nbconvert drops the alternative text of figures
-        for out in cell.get("outputs", []):
-            if "image/png" in out.get("data", {}):
-                alt = out.metadata.get("image/png", {}).get("alt", "figure")
-                body = body.replace(MISSING_ALT, f'alt="{html.escape(alt)}"', 1)
-    page = executed.with_suffix(".html")
-    write_atomic(page, body.encode())
-    return page
-
-
-def write_index(results: list, folder: Path) -> Path:
-    """Write ``index.html`` for a list of `batch.Result`."""
-    counts = dict(
-        held=sum(r.held for r in results),
-        declared=sum(r.declared for r in results),
-        failed=sum(r.status != "ok" for r in results),
-    )
-    page = folder / "index.html"
-    write_atomic(page, INDEX.render(results=results, style=STYLE, **counts).encode())
-    return page
-
 
 def summary(results: list) -> str:
-    """The same as a table for the terminal."""
+    """Results of a run as a table for the terminal."""
     width = max(len(r.notebook) for r in results)
     lines = [f"{'notebook':{width}}  seconds  claims  status"]
     for r in results:

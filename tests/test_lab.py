@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from plremix_core import gmm, lab, losses, noise, presets
 
@@ -165,3 +166,55 @@ def test_a_claim_on_nan_leaves_a_record_that_is_valid_json(lesson):
 def test_recorded_study_that_is_missing_is_refused_with_the_command(lesson):
     with pytest.raises(ValueError, match="recorded study must be present .* Run `plremix sweep"):
         lesson().recorded("no-such-study")
+
+
+def judge_three(answer):
+    return {3: True, 4: "count again"}.get(answer, False)
+
+
+def test_a_solution_shows_that_the_checker_takes_it_and_meets_the_misconception_with_a_hint(lesson, capsys):
+    lesson().solution("E1", 3, judge_three, named="four is three", wrong=4)
+    assert "E1: right. Who thinks that four is three is told: count again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "wrong"), [(4, 4), (5, 4), (3, 3), (3, 5)])
+def test_a_refused_solution_and_a_misconception_without_a_hint_stop_the_notebook(lesson, answer, wrong):
+    with pytest.raises(lab.ExerciseError, match="E1: .*four is three"):
+        lesson().solution("E1", answer, judge_three, named="four is three", wrong=wrong)
+
+
+def test_under_a_control_an_exercise_may_go_wrong(lesson):
+    lesson("coin").solution("E1", 5, judge_three, named="four is three", wrong=4)
+
+
+def draw(**setting):
+    drawn.append(setting)
+    return Figure()
+
+
+drawn: list[dict] = []
+
+
+@pytest.mark.parametrize(
+    ("panels", "expected"),
+    [
+        (None, [dict(a=1, b=2), dict(a=1, b=3)]),
+        ([dict(a=5, b=6)], [dict(a=5, b=6)]),
+        ([], []),
+    ],
+)
+def test_explore_draws_the_fixed_panels_and_without_sliders_nothing_else(lesson, panels, expected):
+    drawn.clear()
+    lesson().explore(draw, panels, a=[1], b=[2, 3])
+    assert drawn == expected
+
+
+def test_explore_offers_a_slider_for_every_name_when_interactive(monkeypatch):
+    offered = {}
+    monkeypatch.setattr("ipywidgets.interact", lambda draw, **sliders: offered.update(sliders))
+    running = lab.start("99", interactive=True)
+    running.explore(draw, [], kappa=[1, 2], tau=[0.1, 1.0])
+    assert {name: slider.options for name, slider in offered.items()} == {
+        "kappa": (("1", 1), ("2", 2)),
+        "tau": (("0.1", 0.1), ("1", 1.0)),
+    }
