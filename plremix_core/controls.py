@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from . import checkpoint, gmm, losses, noise, presets
+from . import checkpoint, gmm, losses, model, noise, presets
 
 
 def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
@@ -23,7 +23,13 @@ def _forget_momentum(trainer, state: dict) -> None:
         optimizer.state.clear()
 
 
+def _everyone(*arguments, **options):
+    state, selected, predicted = _SELECT(*arguments, **options)
+    return state, selected | True, predicted
+
+
 _SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.contrast_from, checkpoint.restore
+_SELECT = model.select_confident
 _STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
 CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
     "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
@@ -35,6 +41,8 @@ CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
     "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),
     "swap_arms": ("recorded results trade places: with PLR and without", None, "", None),
     "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
+    "blunt": ("sharpening does nothing", losses, "sharpen", lambda probabilities, temperature=0.5: probabilities),
+    "all_confident": ("every sample is confident", model, "select_confident", _everyone),
     "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
 }
 SWAPS = {  # names of methods in recorded tables

@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from plremix_core import gmm, lab, losses, noise, presets
+from plremix_core import gmm, lab, losses, model, noise, presets
 
 
 @pytest.fixture
@@ -119,6 +119,23 @@ def test_control_unseeded_gives_another_start_for_the_same_seed(lesson):
     lesson("unseeded")
     other = [gmm.split_clean(*loss, seed=1).p_clean for _ in range(6)]
     assert any((p != other[0]).any() for p in other)
+
+
+def test_control_blunt_leaves_probabilities_as_they_are_also_in_the_step(lesson):
+    p = torch.tensor([[0.6, 0.3, 0.1]])
+    assert losses.sharpen(p)[0, 0] > 0.7
+    lesson("blunt")
+    assert (losses.sharpen(p, 0.5) == p).all()
+
+
+def test_control_all_confident_selects_every_sample(lesson):
+    draws = torch.Generator().manual_seed(0)
+    state = model.SelfAdaptive(torch.tensor(0.5), torch.full((4,), 0.25))
+    logits = torch.randn(2, 50, 4, generator=draws)
+    before = model.select_confident(state, *logits, 0.5)
+    lesson("all_confident")
+    after = model.select_confident(state, *logits, 0.5)
+    assert not before[1].all() and after[1].all() and (before[2] == after[2]).all()
 
 
 def test_control_no_faults_makes_the_released_preset_ours(lesson):

@@ -7,13 +7,14 @@ what it is compared with dashed.
 from .bench import bench
 from .clusters import class_distances, maps, measure_dots
 from .division import class_similarity, loss_planes, mixture_surfaces
-from .labels import fitted_line, loss_histograms, noise_rates
+from .labels import fitted_line, loss_histograms, noise_rates, soft_targets
 from .pairs import candidate_sets, on_circle, pair_masks
 from .plugged import arms, gain_over, logit_pushes
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
 from .suspects import precision_curves, removal_curves
 from .tables import dot_rows, recorded_rows
 from .training import curves, image_grid, method_dots, training
+from .way import concept_map
 
 __all__ = [
     "CLASS_COLOURS",
@@ -28,6 +29,7 @@ __all__ = [
     "candidate_sets",
     "class_distances",
     "class_similarity",
+    "concept_map",
     "curves",
     "dot_rows",
     "fitted_line",
@@ -47,5 +49,6 @@ __all__ = [
     "precision_curves",
     "recorded_rows",
     "removal_curves",
+    "soft_targets",
     "training",
 ]

@@ -1,5 +1,6 @@
-"""Memorisation: noise rates, losses of clean and noisy samples."""
+"""Labels: noise rates, losses of clean and noisy samples, soft targets."""
 
+import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -69,4 +70,19 @@ def loss_histograms(losses, noisy, grid, density, posterior, titles: list[str], 
         ax.set(title=title, xlabel="classifier loss, scaled to [0, 1]")
     axes[0, 0].set_ylabel("density (per unit of scaled loss)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def soft_targets(predicted, targets, given, titles: list[str], class_names) -> Figure:
+    """Prediction and target (K, C) of K samples, one panel each, with the given label (K,) marked."""
+    figure, axes = panels(len(targets), width=3.7 * len(targets), height=3.3, sharey=True)
+    classes = np.arange(len(class_names))
+    for ax, before, after, label, title in zip(axes[0], predicted, targets, given, titles):
+        ax.bar(classes - 0.2, before, 0.4, color=UNUSED, label="prediction")
+        ax.bar(classes + 0.2, after, 0.4, color=COLOURS[0], hatch="///", edgecolor="white", label="target")
+        ax.plot(label, 1.07, "v", color="black", markersize=9, label="given label")
+        ax.set(title=title, ylim=(0, 1.15), xticks=classes)
+        ax.set_xticklabels(class_names, rotation=60, ha="right", fontsize=8)
+    axes[0, 0].set_ylabel("probability")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure

@@ -71,7 +71,7 @@ def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     ax = axes[0, 0]
     ax.plot(table["epoch"] + 1, table["test_accuracy"], color=COLOURS[0], lw=2, label=name)
     ax.plot(baseline["epoch"] + 1, baseline["test_accuracy"], color=COLOURS[1], lw=2, ls="--", label="cross-entropy")
-    ends = (one["test_accuracy"].tail(3).mean() for one in (table, baseline))
+    ends = (one["test_accuracy"].tail(10).mean() for one in (table, baseline))  # as `History.last`
     ax.set(title="{} ends at {:.0%}, cross-entropy at {:.0%}".format(name, *ends), ylabel="test accuracy (fraction)")
     for m, style in ((1, "-"), (2, ":")):
         for ax, column in ((axes[0, 1], f"auc_{m}"), (axes[0, 2], f"clean_{m}")):
@@ -121,7 +121,7 @@ def method_dots(last, best, xlabel: str) -> Figure:
     return figure
 
 
-def image_grid(images, titles: list[str], wrong, columns: int = 10) -> Figure:
+def image_grid(images, titles: list[str], wrong=None, columns: int = 10) -> Figure:
     """Small pictures with a title each.
 
     Parameters
@@ -130,8 +130,8 @@ def image_grid(images, titles: list[str], wrong, columns: int = 10) -> Figure:
         Pictures.
     titles : list of str
         One a picture.
-    wrong : ndarray of shape (n,), bool
-        Titles in the colour of noisy samples, and a frame.
+    wrong : ndarray of shape (n,), bool, optional
+        Titles in the colour of noisy samples and, elsewhere, of clean ones; black if it is not told.
     columns : int
         Pictures a row.
 
@@ -143,8 +143,9 @@ def image_grid(images, titles: list[str], wrong, columns: int = 10) -> Figure:
     figure, axes = panels(columns, rows, width=9.5, height=1.45)
     for ax in axes.flat:
         ax.axis("off")
-    for ax, image, title, bad in zip(axes.flat, images, titles, wrong):
+    colours = ["black"] * len(images) if wrong is None else [NOISY if bad else CLEAN for bad in wrong]
+    for ax, image, title, colour in zip(axes.flat, images, titles, colours):
         ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
         style = dict(parse_math=False, fontsize=8, weight="normal")  # names are text from outside
-        ax.set_title(title, loc="center", color=NOISY if bad else CLEAN, **style)
+        ax.set_title(title, loc="center", color=colour, **style)
     return figure
