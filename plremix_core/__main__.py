@@ -11,7 +11,20 @@ from pathlib import Path
 import click
 import yaml
 
-from . import batch, bench, bench_report, data, distributed, folders, machine, report, suspects, sweep_commands
+from . import (
+    batch,
+    bench,
+    bench_report,
+    broken,
+    claims,
+    data,
+    distributed,
+    folders,
+    machine,
+    report,
+    suspects,
+    sweep_commands,
+)
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, for_folder, preset
@@ -50,16 +63,21 @@ def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, object]:
 @click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
 @click.option("--control", default="", help="Name of a mechanism to break; see lab.CONTROLS.")
+@click.option("--controls", is_flag=True, help="Every control of every claim in turn; the claims must fail. Long.")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="Notebook parameter; repeatable.")
 @click.option("--render", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
-def lessons(only, out, jobs, timeout, control, parameters, render, open_) -> None:
+def lessons(only, out, jobs, timeout, control, controls, parameters, render, open_) -> None:
     """Run notebooks headless and write OUT/index.html and OUT/result.json.
 
     \b
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
     paths = [p for p in sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
+    if controls:
+        wrong = broken.run_all(paths, out / "controls", timeout, jobs)
+        click.echo("\n".join(wrong) or f"every claim fails under each of its controls: {broken.RECORD}")
+        sys.exit(bool(wrong))
     values = _values(parameters) | ({"control": control} if control else {})
     results = batch.run_lessons(paths, out, values, timeout, jobs)
     click.echo(report.summary(results))
@@ -199,6 +217,13 @@ def bench_command(
     paths = bench_report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)
     click.echo(bench_report.table(result))
     click.echo("written: " + ", ".join(map(str, paths)))
+
+
+@main.command("claims")
+def claims_command() -> None:
+    """Write data/claims.csv: equation, function, tests, notebook, claim and the controls that break it."""
+    found = claims.write()
+    click.echo(f"{found['claim'].nunique()} claims, {found['id'].nunique()} equations and mechanisms: {claims.TABLE}")
 
 
 @main.command("lab")

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 import nbformat
@@ -11,7 +12,7 @@ from .checks import require
 from .lab import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
-FIGURES, README_FIGURES = ROOT / "data" / "figures", ("F0.2", "F5.3")
+FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"
 
 
 def summary(results: list) -> str:
@@ -51,14 +52,28 @@ def render(results: list, folder: Path) -> None:
         _write_readme_figures(source)
 
 
-def _write_readme_figures(notebook: nbformat.NotebookNode) -> None:
-    """Keep the figures that the README shows as files: those whose caption begins with one of their numbers."""
+def readme_figures() -> list[str]:
+    """Numbers of the figures that the README shows, F0.2 and the like."""
+    return re.findall(r"data/figures/(F\d+\.\d+)\.png", README.read_text())
+
+
+def figures_of(notebook: nbformat.NotebookNode) -> dict[str, bytes]:
+    """PNG of every figure of an executed notebook, by the number with which its caption begins."""
     outputs = [out.get("data", {}) for cell in notebook.cells for out in cell.get("outputs", [])]
+    found = {}
     for picture, caption in zip(outputs, outputs[1:]):
-        for name in README_FIGURES:
-            if "image/png" in picture and caption.get("text/markdown", "").startswith(f"*{name}."):
-                FIGURES.mkdir(exist_ok=True)
-                write_atomic(FIGURES / f"{name}.png", base64.b64decode(picture["image/png"]))
+        name = re.match(r"\*(F\d+\.\d+)\. ", caption.get("text/markdown", ""))
+        if name and "image/png" in picture:
+            found[name.group(1)] = base64.b64decode(picture["image/png"])
+    return found
+
+
+def _write_readme_figures(notebook: nbformat.NotebookNode) -> None:
+    """Keep the figures that the README shows as files."""
+    found = figures_of(notebook)
+    for name in set(readme_figures()) & set(found):
+        FIGURES.mkdir(exist_ok=True)
+        write_atomic(FIGURES / f"{name}.png", found[name])
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
