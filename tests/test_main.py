@@ -2,11 +2,13 @@
 
 import dataclasses
 import re
+import webbrowser
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from plremix_core import batch, broken, claims
 from plremix_core.__main__ import main, run
 from plremix_core.config import Config
 
@@ -70,3 +72,27 @@ def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
     (command,) = seen
     assert "--ServerApp.ip=127.0.0.1" in command and command[-1] == "--port=9999"
     assert not any("token" in word or "password" in word for word in command)
+
+
+def test_lessons_open_shows_the_index_of_the_run(monkeypatch, tmp_path):
+    result = batch.Result("00_start_here", "t", "ok", "", 1.0, 1, 1, [])
+    seen = []
+    monkeypatch.setattr(batch, "run_lessons", lambda paths, out, values, timeout, jobs: [result])
+    monkeypatch.setattr(webbrowser, "open", seen.append)
+    done = invoke("lessons", "--only", "00", "--out", str(tmp_path), "--open")
+    assert done.exit_code == 0 and seen == [(tmp_path / "index.html").resolve().as_uri()]
+    assert "1 of 1 claims hold, 0 notebooks failed" in done.output
+
+
+@pytest.mark.parametrize(("wrong", "code"), [([], 0), (["03 under repel_all: still hold: C3.1"], 1)])
+def test_lessons_controls_fails_if_a_claim_holds_although_it_was_broken(monkeypatch, tmp_path, wrong, code):
+    monkeypatch.setattr(broken, "run_all", lambda paths, out, timeout, jobs: wrong)
+    done = invoke("lessons", "--only", "03", "--controls", "--out", str(tmp_path))
+    assert done.exit_code == code
+    assert (wrong[0] if wrong else "every claim fails under each of its controls") in done.output
+
+
+def test_claims_writes_the_table(monkeypatch, tmp_path):
+    monkeypatch.setattr(claims.write, "__defaults__", (tmp_path / "claims.csv",))
+    assert re.search(r"\d+ claims, \d+ equations", invoke("claims").output)
+    assert (tmp_path / "claims.csv").read_text() == claims.TABLE.read_text()

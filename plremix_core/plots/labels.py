@@ -35,7 +35,11 @@ def noise_rates(nominal, real, class_names, matrices: dict) -> Figure:
         last = number == len(matrices)
         style = dict(cmap="Blues", vmin=0, vmax=1, square=True, cbar=last, cbar_kws={"label": "share of the class"})
         sns.heatmap(matrix, ax=ax, yticklabels=class_names if number == 1 else False, **style)
-        ax.set(title=title, xlabel="given label (class number)", ylabel="true label" if number == 1 else "")
+        ax.set(
+            title=title,
+            xlabel="given label (number, in the order of the rows)",
+            ylabel="true label" if number == 1 else "",
+        )
     return figure
 
 
