@@ -106,7 +106,7 @@ def pictures(cells: pd.DataFrame, histories: dict, reference: str) -> dict[str, 
     for number, (where, group) in enumerate(done.groupby(tables.WHERE, sort=False), 1):
         series, titles, labels = [], [], []
         for column, what in (("test_accuracy", "test accuracy (fraction)"), ("auc", "AUC of p(clean), both networks")):
-            curves = _curves(group, histories, column)
+            curves = tables.curves(group, histories, column)
             others = [name for name in curves if name != reference]
             for start in range(0, len(others) or 1, SIDE_BY_SIDE):
                 names = [n for n in (reference, *others[start : start + SIDE_BY_SIDE]) if n in curves]
@@ -115,24 +115,13 @@ def pictures(cells: pd.DataFrame, histories: dict, reference: str) -> dict[str, 
                     ends = {name: np.nanmean(values[:, -LAST:]) for name, values in series[-1].items()}
                     titles.append(f"{max(ends, key=ends.get)} ends highest")
                     labels.append(what)
-        alt = f"{where_of(dict(zip(tables.WHERE, where)))}: {', '.join(_curves(group, histories, 'test_accuracy'))}; "
+        methods = ", ".join(tables.curves(group, histories, "test_accuracy"))
+        alt = f"{where_of(dict(zip(tables.WHERE, where)))}: {methods}; "
         alt += "test accuracy and AUC of the division over epochs, every seed thin behind the mean."
         figure = plots.curves(series, titles, labels)
         for ax in figure.axes:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         found[f"curves-{number}.png"] = figure, alt
-    return found
-
-
-def _curves(group: pd.DataFrame, histories: dict, column: str) -> dict[str, np.ndarray]:
-    """Arrays (seeds, epochs) by method; methods without the column are left out."""
-    found = {}
-    for method, rows in group.groupby("method", sort=False):
-        runs = [histories[name] for name in rows["name"]]
-        if column == "auc":
-            runs = [run.assign(auc=run[["auc_1", "auc_2"]].mean(axis=1)) for run in runs if "auc_1" in run]
-        if runs:
-            found[method] = np.stack([run[column].to_numpy(dtype=float) for run in runs])
     return found
 
 

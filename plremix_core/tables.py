@@ -173,6 +173,31 @@ def _interval(gaps: np.ndarray, resamples: int) -> tuple[float, float]:
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
+def curves(cells: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:
+    """Curves of one data set and noise, by method.
+
+    Parameters
+    ----------
+    cells, histories : DataFrame, dict of str to DataFrame
+        As made by `collect` or `recorded`; rows of one data set and noise.
+    column : str
+        Of the histories; "auc" is the mean over both networks. Methods without it are left out.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (S, E)
+        One row a seed, one column an epoch; NaN where nothing was measured.
+    """
+    found = {}
+    for method, rows in cells.groupby("method", sort=False):
+        runs = [histories[name] for name in rows["name"]]
+        if column == "auc":
+            runs = [run.assign(auc=run[["auc_1", "auc_2"]].mean(axis=1)) for run in runs if "auc_1" in run]
+        if runs:
+            found[method] = np.stack([run[column].to_numpy(dtype=float) for run in runs])
+    return found
+
+
 def published(cells: pd.DataFrame) -> pd.DataFrame:
     """Published figures (per cent) for the data sets and noises of a sweep; `accuracy` is NaN where one is missing."""
     table = pd.read_csv(PUBLISHED)
