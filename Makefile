@@ -18,7 +18,7 @@ test: $(TESTED)
 check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not long"
 
 lab: $(INSTALLED)
 	$(BIN)/plremix lab

@@ -22,9 +22,12 @@ from . import (
     folders,
     machine,
     report,
+    selftest,
     suspects,
     sweep_commands,
+    watch,
 )
+from .checkpoint import state_of, write_json
 from .config import METHODS, NOISES, RATED, Config
 from .lab import ROOT
 from .presets import PROFILES, SCHEDULES, TABLE, for_folder, preset
@@ -46,11 +49,13 @@ def main() -> None:
     plremix suspects runs/mine --images DIR          its labels, the most suspect first
     plremix sweep data/grids/bundled.yaml            many runs, on all cores, GPUs or a cluster
     plremix bench --quick                            how fast is this machine
+    plremix selftest                                 try to lose and to damage a training
     """
 
 
 main.add_command(sweep_commands.sweep_command)
 main.add_command(sweep_commands.report_command)
+main.add_command(selftest.command)
 
 
 def _values(pairs: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -150,7 +155,17 @@ def train(dataset, kind, rate, method, profile, schedule, released, folder, imag
             config = preset(dataset, kind, rate, **options, **changes)
         trainer = Trainer(config, data.prepare(config, folder), out)
     click.echo(_labels(trainer))
-    history = trainer.fit()
+    try:
+        history = trainer.fit()
+    except KeyboardInterrupt:
+        place = trainer.folder
+        click.echo(
+            f"stopped; plremix train --resume {place} goes on" if place else "stopped; nothing is kept", err=True
+        )
+        sys.exit(130)
+    if trainer.folder and distributed.rank() == 0:
+        result = dict(fingerprint=trainer.config.fingerprint()) | watch.outcome(state_of(trainer), history)
+        write_json(trainer.folder / "result.json", result)
     click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
     if history.chosen == history.chosen:
         click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
@@ -242,7 +257,7 @@ def run() -> None:
     """Run the command; what the user got wrong is one line, not a traceback."""
     try:
         main()
-    except (ValueError, FloatingPointError) as error:
+    except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"plremix: {error}")
 
 

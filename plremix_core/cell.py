@@ -14,7 +14,7 @@ from pathlib import Path
 import distributed
 import pandas as pd
 
-from . import batch, checkpoint
+from . import batch, checkpoint, watch
 from .checks import require
 from .config import from_dict
 from .grid import LEFT_OUT, Cell
@@ -52,24 +52,19 @@ def locked(folder: Path, patience: float) -> Iterator[int | None]:
 
 def result(folder: Path, fingerprint: str) -> dict | None:
     """What a finished cell came to; None if it is not finished, or its result is damaged or of other settings."""
-    try:
-        found = json.loads((folder / "result.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and found.get("fingerprint") == fingerprint else None
+    found = checkpoint.read_json(folder / "result.json")
+    return found if found.get("fingerprint") == fingerprint else None
 
 
 def failure(folder: Path) -> dict | None:
     """Why a cell failed and the end of its log; None if it did not."""
-    try:
-        return json.loads((folder / "failed.json").read_text())
-    except (OSError, ValueError):
-        return None
+    found = checkpoint.read_json(folder / "failed.json")
+    return found if "reason" in found else None
 
 
 def epoch(folder: Path) -> int:
     """Epochs in the cell's newest checkpoint."""
-    return max((int(path.stem.split("-")[1]) for path in folder.glob("epoch-*.pt")), default=0)
+    return checkpoint.saved(folder)[0][0] if checkpoint.saved(folder) else 0
 
 
 def state(folder: Path, fingerprint: str) -> str:
@@ -89,7 +84,7 @@ def prepare(folder: Path, cell: Cell) -> None:
     parts = ("name", "notebook", "labels", "parameters", "fingerprint", "timeout")
     content = {part: getattr(cell, part) for part in parts}
     epochs = cell.config.epochs + cell.config.extra_epochs if cell.config else 0
-    checkpoint.write_atomic(folder / "cell.json", json.dumps(content | {"epochs": epochs}, indent=1).encode())
+    checkpoint.write_json(folder / "cell.json", content | {"epochs": epochs})
 
 
 def fail(folder: Path, reason: str) -> dict:
@@ -97,7 +92,7 @@ def fail(folder: Path, reason: str) -> dict:
     logs = sorted(folder.glob("*.log"))
     tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
     content = dict(status="failed", reason=reason, date=_now(), log=tail)
-    checkpoint.write_atomic(folder / "failed.json", json.dumps(content, indent=1).encode())
+    checkpoint.write_json(folder / "failed.json", content)
     return dict(status="failed", reason=reason)
 
 
@@ -176,16 +171,16 @@ def _finish(folder: Path, cell: dict, ran: batch.Result) -> None:
         device=finish["device"],
         versions=finish["versions"],
         wall_seconds=ran.seconds,
-        resumed=sum(json.loads(line)["from_epoch"] > 0 for line in lines),
-        attempts=len(lines),
         date=datetime.date.today().isoformat(),
     )
+    content |= _figures(folder, cell) if cell["epochs"] else {}
+    begun = [json.loads(line)["from_epoch"] for line in lines]  # also those that did not finish an epoch
+    content |= dict(attempts=len(begun), resumed=sum(epoch > 0 for epoch in begun))
     if cell["epochs"]:
-        content |= _figures(folder, cell)
         for old in sorted(folder.glob("epoch-*.pt"))[:-1]:
             old.unlink()
             old.with_suffix(".sha256").unlink(missing_ok=True)
-    checkpoint.write_atomic(folder / "result.json", json.dumps(content, indent=1).encode())
+    checkpoint.write_json(folder / "result.json", content)
 
 
 def _figures(folder: Path, cell: dict) -> dict:
@@ -199,15 +194,9 @@ def _figures(folder: Path, cell: dict) -> dict:
     weights = hashlib.sha256()
     for tensor in (tensor for net in state["nets"] for tensor in net.values()):
         weights.update(tensor.contiguous().numpy().tobytes())
-    return dict(
-        last=history.last,
-        best=history.best,
-        chosen=history.chosen if history.chosen == history.chosen else None,
-        seconds=float(history.table["seconds"].sum()),
-        data=state["data"],
-        weights=weights.hexdigest()[:12],
-        settings=cell["parameters"],
-    )
+    table = hashlib.sha256((folder / "history.csv").read_bytes()).hexdigest()[:12]
+    own = dict(history=table, weights=weights.hexdigest()[:12], settings=cell["parameters"])
+    return watch.outcome(state, history) | own
 
 
 def _now() -> str:

@@ -1,13 +1,17 @@
 """Atomic checkpoints with a sum beside them: the last two are kept, a damaged one is noticed."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
+import json
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import filelock
 import torch
 
 from .checks import require
@@ -16,21 +20,100 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 KEEP = 2
+WRITTEN = ("epoch-", "history.csv.", "log.txt.")  # how the names of a training's unfinished files begin
+STATE = {"config", "data", "epoch", "rows", "nets", "optimizers", "adaptive"}
 log = logging.getLogger("plremix")
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Write a file so that a reader sees the old or the new content, never a part.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : bytes or memoryview
+        All of it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written (a full disk, say): the old content stays, no stump is left, the message names the file.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may be writing the same file
     try:
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:  # full disk, say: leave no stump behind
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(path)) from error
+    finally:  # also on Ctrl-C
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write a mapping as JSON, atomically, with the sum of what it holds."""
+    write_atomic(path, json.dumps(content | {"sum": _sum(content)}, indent=1).encode())
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read a mapping; one that is missing, cut, of another form or does not fit its sum (if it has one) is empty."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    expected = content.pop("sum", None)
+    return content if expected in (None, _sum(content)) else {}
+
+
+def _sum(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Keep other trainings out of a folder while one runs; what a killed one left half written is removed.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Made if missing. None: nothing to guard.
+
+    Raises
+    ------
+    ValueError
+        If another training runs there. Its lock is the system's own and goes with its process, however that ends.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / "training.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        remedy = "Another process trains there: wait for it, or choose another folder."
+        raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}") from None
+    except NotImplementedError:  # some network file systems
+        log.warning("%s knows no locks: take care that no other training uses it", folder)
+    try:
+        for stump in folder.glob("*.tmp"):
+            if stump.name.startswith(WRITTEN):
+                stump.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def saved(folder: Path) -> list[tuple[int, Path]]:
+    """Epoch and file of every checkpoint in a folder, the newest first; by number: 10000 comes after 9999."""
+    numbers = [(path.stem.removeprefix("epoch-"), path) for path in folder.glob("epoch-*.pt")]
+    return sorted(((int(number), path) for number, path in numbers if number.isdecimal()), reverse=True)
 
 
 def save(state: dict, folder: Path, epoch: int) -> Path:
@@ -63,20 +146,19 @@ def save(state: dict, folder: Path, epoch: int) -> Path:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()  # a view: the networks of the paper have 184 MB
+    write_atomic(path.with_suffix(".sha256"), hashlib.sha256(content).hexdigest().encode())  # first: no file without
     write_atomic(path, content)
-    write_atomic(path.with_suffix(".sha256"), hashlib.sha256(content).hexdigest().encode())
-    others = sorted(other for other in folder.glob("epoch-*.pt") if other != path)
-    for old in others[: len(others) - KEEP + 1]:
+    others = [other for _, other in saved(folder) if other != path]
+    for old in others[KEEP - 1 :]:
+        old.with_suffix(".sha256").unlink(missing_ok=True)  # first: the next save finds what a kill leaves here
         old.unlink(missing_ok=True)
-        old.with_suffix(".sha256").unlink(missing_ok=True)
     return path
 
 
 def refuse_used(folder: Path) -> None:
     """Refuse to begin a training in a folder that holds the checkpoints of another one."""
     remedy = "Go on with Trainer.resume(folder), or choose another folder."
-    used = any(folder.glob("epoch-*.pt"))
-    require(not used, "folder", "without checkpoints of another training", str(folder), remedy)
+    require(not saved(folder), "folder", "without checkpoints of another training", str(folder), remedy)
 
 
 def load_newest(folder: Path) -> dict:
@@ -95,7 +177,7 @@ def load_newest(folder: Path) -> dict:
     Raises
     ------
     ValueError
-        If there is no readable checkpoint.
+        If there is no readable checkpoint, or one holds anything but tensors and plain Python.
 
     Source
     ------
@@ -105,18 +187,29 @@ def load_newest(folder: Path) -> dict:
     -------
     The release cannot resume.
     """
-    for path in sorted(folder.glob("epoch-*.pt"), reverse=True):
-        content = path.read_bytes()
-        sum_file = path.with_suffix(".sha256")
-        expected = sum_file.read_text() if sum_file.exists() else "missing"
-        if hashlib.sha256(content).hexdigest() == expected:
-            return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    for _, path in saved(folder):
+        sum_file, content, expected = path.with_suffix(".sha256"), b"", b"missing"
+        with contextlib.suppress(FileNotFoundError):  # no sum, or a running training has just dropped it
+            content, expected = path.read_bytes(), sum_file.read_bytes()
+        if hashlib.sha256(content).hexdigest().encode() == expected:
+            return _loaded(path, content)
         log.warning(
             "checkpoint %s is damaged (its sha256 is not that of %s); trying the one before", path, sum_file.name
         )
     raise ValueError(
         f"folder must be one with a readable checkpoint, got {str(folder)!r}. Start again with Trainer(...).fit()."
     )
+
+
+def _loaded(path: Path, content: bytes) -> dict:
+    try:
+        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception as error:  # a pickle that would run code, say
+        reason = str(error).splitlines()[0]
+        remedy = "Delete it to go on from the one before."
+        raise ValueError(
+            f"checkpoint must hold tensors and plain Python only, got {path}: {reason}. {remedy}"
+        ) from error
 
 
 def state_of(trainer: "Trainer") -> dict:
@@ -129,7 +222,16 @@ def state_of(trainer: "Trainer") -> dict:
         "nets": [net.state_dict() for net in trainer.nets],
         "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
         "adaptive": list(trainer.adaptive),
+        "stretches": trainer.stretches,
+        "notes": trainer.notes,
     }
+
+
+def require_whole(state: object, folder: Path) -> None:
+    """Refuse what is no state of a training although its sum fits."""
+    missing = sorted(STATE - set(state)) if isinstance(state, dict) else sorted(STATE)
+    remedy = "Is it a run's folder? If so, delete its newest checkpoint to go on from the one before."
+    require(not missing, f"checkpoint in {folder}", "the state of a training", f"none of {missing}", remedy)
 
 
 def restore(trainer: "Trainer", state: dict) -> None:
@@ -137,7 +239,8 @@ def restore(trainer: "Trainer", state: dict) -> None:
     found = trainer.data.fingerprint()
     require(found == state["data"], "data", f"those of the run ({state['data']})", found, "Pass the run's own data.")
     for kind in ("nets", "optimizers"):
-        for target, saved in zip(getattr(trainer, kind), state[kind]):
-            target.load_state_dict(saved)
+        for target, content in zip(getattr(trainer, kind), state[kind]):
+            target.load_state_dict(content)
     trainer.adaptive = type(trainer.adaptive)(*(tensor.to(trainer.device) for tensor in state["adaptive"]))
     trainer.epoch, trainer.rows = state["epoch"], state["rows"]
+    trainer.stretches, trainer.notes = state.get("stretches", []), state.get("notes", [])  # old checkpoints have none

@@ -4,6 +4,8 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
+import re
 import typing
 from dataclasses import dataclass
 
@@ -174,6 +176,12 @@ RULES = [
     (_POSITIVE, lambda v: v > 0, "> 0", "See preset() for working values."),
     (_COUNT, lambda v: v >= 0, ">= 0", "See preset() for working values."),
     (_FRACTION, lambda v: 0 <= v < 1, "in [0, 1)", "It is a fraction, not a percentage."),
+    (
+        "device",
+        re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?").fullmatch,
+        "auto, cpu, cuda, cuda:1 or mps",
+        "auto finds one.",
+    ),
     ("threshold", lambda v: 0 < v < 1, "in (0, 1)", "The paper uses 0.5."),
     ("fill", lambda v: 0 <= v <= 255, "in [0, 255]", "128 is mid-grey."),
     ("blocks", lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."),
@@ -197,8 +205,8 @@ def _typed(name: str, kind: object, value: object) -> object:
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
         require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
         return tuple(_typed(name, inner, item) for inner, item in zip(kinds, value))
-    value = float(value) if kind is float and type(value) is int else value
-    right = type(value) is kind and not (kind is float and value != value)
+    value = float(value) if kind is float and type(value) is int and abs(value) < 1e300 else value
+    right = type(value) is kind and (kind is not float or math.isfinite(value))
     require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
     return value
 
@@ -207,7 +215,7 @@ def from_dict(settings: dict) -> Config:
     """Build a Config from plain values (lists become tuples), refusing unknown names."""
     names = [field.name for field in dataclasses.fields(Config)]
     for name in settings:
-        near = difflib.get_close_matches(name, names, n=1)
+        near = difflib.get_close_matches(str(name), names, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
         require(name in names, "setting", "a field of Config", name, remedy)
     return Config(**{name: _tuples(value) for name, value in settings.items()})

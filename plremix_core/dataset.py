@@ -128,6 +128,7 @@ def from_arrays(
         shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)
         require(array.dtype == np.uint8, label, "uint8", array.dtype, "Scale to 0..255 and convert.")
         require(shape_ok, label, "of shape (N, H, W) or (N, H, W, 3)", array.shape, "Move the channels last.")
+    require(images.size > 0, "images", "at least one, of at least one pixel", images.shape, "Was anything read?")
     require(
         images.shape[1:] == test_images.shape[1:],
         "test_images",

@@ -85,17 +85,17 @@ def load(path: Path) -> Grid:
         If a key, name, type or value is refused, or two cells are the same.
     """
     try:
-        plan = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        plan = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:  # ValueError: no such date, say
         raise ValueError(f"grid must be YAML, got {path.name}: {error}. Check quotes and colons.") from error
     require(isinstance(plan, dict), "grid", "a mapping", plan, f"See the keys of the grids beside {path.name}.")
     try:
         cells = expand(plan)
+        rows = list(dict.fromkeys(cell.labels.get("method", "") for cell in cells))
+        reference = plan.get("reference", "plremix" if "plremix" in rows else rows[0])
+        require(reference in rows, "reference", f"one of {', '.join(rows)}", reference, "It names a row of the table.")
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
-    rows = list(dict.fromkeys(cell.labels.get("method", "") for cell in cells))
-    reference = plan.get("reference", "plremix" if "plremix" in rows else rows[0])
-    require(reference in rows, "reference", f"one of {', '.join(rows)}", reference, "It names a row of the table.")
     return Grid(path.stem, cells, reference)
 
 
@@ -103,7 +103,7 @@ def expand(plan: dict) -> list[Cell]:
     """All cells of a grid; see `load`."""
     number = str(plan.get("notebook", "05"))
     own = number.endswith(".ipynb") and Path(number).is_file()
-    found = [Path(number).resolve()] if own else sorted(NOTEBOOKS.glob(f"{number}_*.ipynb"))
+    found = [Path(number).resolve()] if own else [p for p in NOTEBOOKS.glob("[0-9]*.ipynb") if p.name[:2] == number]
     names = ", ".join(path.name[:2] for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     require(len(found) == 1, "notebook", f"one of {names}, or a path", number, 'Write it in quotes: "05".')
     trains = "settings" in parameters_of(read(found[0]))
@@ -133,6 +133,8 @@ def expand(plan: dict) -> list[Cell]:
 def _training(notebook: Path, plan: dict, row: tuple, vary: dict, seed: int, timeout: float, dataset, noise) -> Cell:
     name, own = row
     settings = _mapping(plan, "settings") | own | vary
+    for key in settings:
+        require(isinstance(key, str), "setting", "a field of Config", key, "Write its name.")
     for key in OWN_KEY:
         require(key not in settings, "settings", "those without a key of their own", key, f"Use the grid's key {key}.")
     method = settings.pop("method", "plremix")
@@ -169,6 +171,8 @@ def _rows(plan: dict, trains: bool) -> list[tuple[str, dict]]:
     for name, settings in variants.items():
         require(isinstance(settings, dict), f"variant {name}", "a mapping of settings", settings, "Example: {lr: 0.1}.")
     methods = [] if variants and "method" not in plan else _list(plan, "method", ["plremix"])
+    for name in [*methods, *variants]:
+        require(isinstance(name, str), "method", "a name", name, "Write one name, or a list of names.")
     twice = [name for name in methods if name in variants]
     require(not twice, "variants", "named otherwise than the methods", twice, "Rename the variant.")
     return [(name, {"method": name}) for name in methods] + [(str(n), dict(s)) for n, s in variants.items()]

@@ -115,9 +115,13 @@ def preset(
     lambda_u of the symmetric noise nearest to them in rate. Faults that are not switchable: 2 and 3 (NaN), 5 (seeds),
     7 (in none of the paper's settings).
     """
-    require(dataset in TABLE, "dataset", f"one of {', '.join(TABLE)}", dataset, "Or build a Config for your own data.")
+    require(
+        dataset in list(TABLE), "dataset", f"one of {', '.join(TABLE)}", dataset, "Or build a Config for your own data."
+    )
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", schedule, "Check the spelling.")
+    require(isinstance(noise, str), "noise", "a name", noise, "Example: sym.")
+    require(isinstance(rate, (int, float)), "rate", "a number", rate, "It is a fraction, not a percentage.")
     rate = 0.0 if noise in (*HUMAN, "file", "none") else rate
     if "lambda_u" not in changes:
         changes["lambda_u"] = _lambda_u(dataset, noise, rate)
@@ -165,6 +169,7 @@ def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> C
     -------
     The release has no settings for data of one's own.
     """
+    require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}
     config = preset("folder", "none", profile=profile, **(small | changes))
     if "kappa" in changes:

@@ -2,7 +2,6 @@
 
 import contextlib
 import fnmatch
-import json
 import logging
 import os
 import uuid
@@ -14,7 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from . import cell as cells
-from .checkpoint import write_atomic
+from .checkpoint import write_json
 from .checks import require
 from .config import Config
 from .grid import Cell, Grid
@@ -70,8 +69,8 @@ def run(
     chosen = choose(grid, only)
     for cell in chosen:
         cells.prepare(folder / cell.name, cell)
-    listing = json.dumps(dict(grid=grid.name, reference=grid.reference, cells=[cell.name for cell in grid.cells]))
-    write_atomic(folder / "grid.json", listing.encode())
+    listing = dict(grid=grid.name, reference=grid.reference, cells=[cell.name for cell in grid.cells])
+    write_json(folder / "grid.json", listing)
     before = status(chosen, folder)
     todo = [cell for cell in chosen if before[cell.name] not in (("done",) if retry_failed else ("done", "failed"))]
     if todo:
@@ -178,7 +177,8 @@ def _client(scheduler: str, jobs: int) -> Iterator[tuple[distributed.Client, lis
             yield client, [[], 0]
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    options = dict(n_workers=jobs, threads_per_worker=1, memory_limit=None, dashboard_address=None, host="127.0.0.1")
+    options = dict(n_workers=jobs, threads_per_worker=1, memory_limit=None, processes=False)  # no port takes tasks
+    options |= dict(dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0")  # only information
     with (
         distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster,
         distributed.Client(cluster) as client,

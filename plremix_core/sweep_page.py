@@ -50,7 +50,7 @@ The rows of the paper stay empty until somebody fills <code>data/published.csv</
 <table><tr><th>Cell</th><th>State</th><th class="n">Seconds</th><th class="n">Resumed</th><th>Device, versions</th></tr>
 {% for c in cells %}<tr><td>
 {% if c.notebook %}<a href="{{ c.name }}/{{ c.notebook }}">{{ c.name }}</a>{% else %}{{ c.name }}{% endif %}</td>
-<td class="{{ 'ok' if c.state == 'done' else 'failed' }}">{{ c.state }}<br><small>{{ c.reason }}</small></td>
+<td class="{{ 'ok' if c.state == 'done' else 'failed' }}">{{ c.state }}<br><small>{{ c.reason or c.told }}</small></td>
 <td class="n">{{ c.shown_seconds }}</td><td class="n">{{ c.shown_resumed }}</td>
 <td><small>{{ c.machine }}</small></td></tr>
 {% endfor %}</table></body></html>
@@ -76,7 +76,7 @@ def write(folder: Path) -> Path:
         If the folder is not that of a sweep.
     """
     cells, histories = tables.collect(folder)
-    reference, trained = tables.reference_of(folder), len(histories) > 0
+    reference, trained = tables.listing(folder)["reference"], len(histories) > 0
     figures = pictures(cells, histories, reference) if trained else {}
     for name, (figure, _) in figures.items():
         write_atomic(folder / name, _png(figure))
@@ -163,7 +163,16 @@ def _cell(row: dict) -> dict:
     machine = f"{row['device']}; {versions}" if done else ""
     notebook = row.get("notebook") if done else None
     resumed = f"{row['resumed']:.0f}" if done else ""
-    return row | dict(shown_seconds=seconds, shown_resumed=resumed, machine=machine, notebook=notebook)
+    stretches = row.get("stretches") if isinstance(row.get("stretches"), list) else []
+    later = [str(stretch["from_epoch"]) for stretch in stretches if stretch["from_epoch"]]
+    resumed += f" (from epoch {', '.join(later)})" if later else ""
+    devices = list(dict.fromkeys(stretch["device"] for stretch in stretches))
+    machine = f"trained on {', then '.join(devices)}; {versions}" if devices else machine
+    warned = row.get("warned", 0)
+    told = f"{warned:.0f} warnings, the first: {row['warnings'][0]}" if done and warned == warned and warned else ""
+    return (
+        row | dict(told=told) | dict(shown_seconds=seconds, shown_resumed=resumed, machine=machine, notebook=notebook)
+    )
 
 
 def _png(figure: Figure) -> bytes:

@@ -1,5 +1,7 @@
 """What a sweep came to, in numbers: collected from the cells' files, summed up over seeds, compared, recorded."""
 
+import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from .checkpoint import write_atomic
+from .checkpoint import read_json, write_atomic
 from .checks import require
 from .lab import ROOT
 
@@ -18,6 +20,7 @@ FIGURES = {  # name in result.json: what it is
 }
 LABELS = ["dataset", "method", "noise", "rate", "seed"]
 WHERE = ["dataset", "noise", "rate"]
+NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
 PUBLISHED = ROOT / "data" / "published.csv"
 
 
@@ -42,19 +45,17 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     ValueError
         If the folder is not that of a sweep.
     """
-    listing = folder / "grid.json"
-    require(listing.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
     rows, histories = [], {}
-    for name in json.loads(listing.read_text())["cells"]:
+    for name in listing(folder)["cells"]:
         row = dict(name=name, state="unfinished", reason="")
-        cell = _json(folder / name / "cell.json")
-        found = _json(folder / name / "result.json")
-        failed = _json(folder / name / "failed.json")
-        if cell and found and found.get("fingerprint") == cell["fingerprint"]:
-            row |= found | {"state": "done"}
-            if "last" in found:
-                histories[name] = pd.read_csv(folder / name / "history.csv")
-        elif failed:
+        cell, found, failed = (read_json(folder / name / f"{part}.json") for part in ("cell", "result", "failed"))
+        if NEEDED <= set(found) and found["fingerprint"] == cell.get("fingerprint"):
+            try:
+                histories |= {name: _history(folder / name / "history.csv", found)} if "last" in found else {}
+                row |= found | {"state": "done"}
+            except ValueError as error:
+                row |= {"state": "failed", "reason": str(error)}
+        elif "reason" in failed:
             row |= {"state": "failed", "reason": failed["reason"]}
         rows.append(row | cell.get("labels", {}))
     return pd.DataFrame(rows), histories
@@ -94,16 +95,25 @@ def recorded(name: str, results: Path = ROOT / "data" / "results") -> tuple[pd.D
     return pd.DataFrame(entries).assign(name=names, state="done", reason=""), histories
 
 
-def _json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
+def listing(folder: Path) -> dict:
+    """Name, reference and names of the cells of a sweep; refused if they are not or would lead out of its folder."""
+    path = folder / "grid.json"
+    require(path.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
+    found = read_json(path)
+    names = [found.get("grid"), *(found["cells"] if isinstance(found.get("cells"), list) else [None])]
+    whole = "reference" in found and all(isinstance(n, str) and Path(n).name == n not in ("", "..") for n in names)
+    remedy = "It is damaged or foreign: start the sweep again, which writes it anew."
+    require(whole, "grid.json", "a sweep's list of cells", str(path), remedy)
+    return found
 
 
-def reference_of(folder: Path) -> str:
-    """The row that the others are compared with."""
-    return json.loads((folder / "grid.json").read_text())["reference"]
+def _history(path: Path, found: dict) -> pd.DataFrame:
+    """The table of a finished training, if it is the one that its result was made of."""
+    content = path.read_bytes() if path.is_file() else b""
+    known = hashlib.sha256(content).hexdigest()[:12]
+    remedy = "It is lost or damaged: delete result.json beside it and start the sweep again."
+    require(found.get("history", known) == known and content, str(path), "as its result.json says", known, remedy)
+    return pd.read_csv(io.BytesIO(content))
 
 
 def summary(cells: pd.DataFrame, figure: str) -> pd.DataFrame:
@@ -231,8 +241,8 @@ def record(folder: Path, results: Path = ROOT / "data" / "results") -> list[Path
         labels = {label: row[label] for label in LABELS}
         table = histories[row["name"]].drop(columns="seconds")
         tables.append(table.assign(**labels)[[*labels, *table.columns]])
-        entries.append(labels | _json(folder / row["name"] / "result.json"))
-    name = json.loads((folder / "grid.json").read_text())["grid"]
+        entries.append(labels | read_json(folder / row["name"] / "result.json"))
+    name = listing(folder)["grid"]
     results.mkdir(parents=True, exist_ok=True)
     files = [results / f"{name}.csv", results / f"{name}.json"]
     write_atomic(files[0], pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())

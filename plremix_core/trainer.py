@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import checkpoint, distributed, epochs, gmm, infer, steps
+from . import checkpoint, distributed, epochs, gmm, infer, steps, watch
 from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
@@ -56,7 +56,7 @@ class Trainer:
             most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
         )
         self.config, self.data = config, data
-        _warn(config, data)
+        watch.warn_of_data(config, data)
         distributed.require_even(config.batch_size)
         self.folder = None if folder is None else Path(folder)
         found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -76,7 +76,8 @@ class Trainer:
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
         start = torch.full((data.num_classes,), 1 / data.num_classes, device=self.device)
         self.adaptive = SelfAdaptive(start[0].clone(), start)
-        self.epoch, self.rows = 0, []
+        self.epoch, self.rows, self.whole = 0, [], True
+        self.stretches, self.notes = [], []
         self.divisions: list[gmm.Division] = []
 
     def fit(self, progress: bool = True, on_epoch: Callable[["Trainer", dict], None] | None = None) -> History:
@@ -98,26 +99,32 @@ class Trainer:
         FloatingPointError
             If a loss or weight is not finite; the last checkpoint stays as it was.
         ValueError
-            If a new training would write into a folder that holds another one's checkpoints.
+            If a new training would write into a folder that holds another one's checkpoints, another training runs
+            there, or this trainer was interrupted within an epoch.
         """
-        if self.epoch == 0 and self.folder is not None:
-            checkpoint.refuse_used(self.folder)
+        with checkpoint.alone(self.folder if distributed.rank() == 0 else None), watch.watched(self):
+            if self.epoch == 0 and self.folder is not None:
+                checkpoint.refuse_used(self.folder)
+            self._fit(progress, on_epoch)
+            self.write_history()  # if there was nothing left to do: perhaps it was lost
+        return self.history()
+
+    def _fit(self, progress: bool, on_epoch: Callable[["Trainer", dict], None] | None) -> None:
         total = self.config.epochs + self.config.extra_epochs
         hidden = not progress or distributed.rank() > 0
-        bar = tqdm(total=total, initial=self.epoch, disable=hidden, unit="epoch")
-        while self.epoch < total:
-            row = self.run_epoch(self.epoch)
-            self.rows.append(row)
-            self.epoch += 1
-            bar.update()
-            bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
-            log.info(self.history().lines()[-1])
-            if self.folder is not None:
+        with tqdm(total=total, initial=self.epoch, disable=hidden, unit="epoch") as bar:
+            while self.epoch < total:
+                self.whole = False
+                row = self.run_epoch(self.epoch)
+                self.rows.append(row)
+                self.epoch += 1
+                self.whole = True
+                bar.update()
+                bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
+                log.info(History.from_rows(self.config, [row]).lines()[0])
                 self.save()
-            if on_epoch is not None:
-                on_epoch(self, row)
-        bar.close()
-        return self.history()
+                if on_epoch is not None:
+                    on_epoch(self, row)
 
     def history(self) -> History:
         """The table so far."""
@@ -136,6 +143,8 @@ class Trainer:
             for m, division in enumerate(self.divisions):
                 quality = division.quality(self.right) | self.prototype_quality(outputs[m])
                 row |= {f"{name}_{m + 1}": value for name, value in quality.items()}
+        if epoch >= config.warm_up:
+            watch.warn_of_collapse(self, outputs if semi else [])
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
                 group["lr"] = row[f"lr_{m + 1}"] = config.lr_at(epoch)
@@ -216,13 +225,22 @@ class Trainer:
         return infer.accuracy(self.nets, images, labels, self.data, self.config.crop)
 
     def save(self) -> None:
-        """Write a checkpoint and the history into the run's folder, atomically."""
-        if distributed.rank() == 0:
+        """Write the history and, last, a checkpoint into the run's folder, atomically."""
+        if self.folder is not None and distributed.rank() == 0:
+            if not self.folder.is_dir():
+                log.warning("%s was removed while training; it is made anew", self.folder)
+                self.folder.mkdir(parents=True)
+            self.write_history()
             checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
+        distributed.wait()
+
+    def write_history(self) -> None:
+        """Write ``history.csv`` and ``log.txt`` into the run's folder, if it has one."""
+        if self.folder is not None and distributed.rank() == 0:
             history = self.history()
             history.save(self.folder / "history.csv")
-            checkpoint.write_atomic(self.folder / "log.txt", "\n".join(history.lines()).encode())
-        distributed.wait()
+            text = "".join(line + "\n" for line in watch.lines(history, self.notes))
+            checkpoint.write_atomic(self.folder / "log.txt", text.encode())
 
     @classmethod
     def resume(
@@ -246,21 +264,11 @@ class Trainer:
         Raises
         ------
         ValueError
-            If there is no sound checkpoint or the data are not those of the run.
+            If there is no sound checkpoint, it is none of a training, or the data are not those of the run.
         """
         state = checkpoint.load_newest(Path(folder))
+        checkpoint.require_whole(state, Path(folder))
         config = from_dict(state["config"])
         trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
         return trainer
-
-
-def _warn(config: Config, data: Dataset) -> None:
-    """Name in the log what will not work as meant with these data."""
-    missing = sorted(set(range(data.num_classes)) - set(data.given.unique().tolist()))
-    if missing:
-        names = ", ".join(data.class_names[c] for c in missing[:5])
-        log.warning("%d classes have no given label (%s%s)", len(missing), names, ", ..." * (len(missing) > 5))
-    idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
-    if idle and config.parts.repel == "plr":
-        log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)

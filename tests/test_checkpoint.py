@@ -147,7 +147,7 @@ def test_a_write_that_fails_leaves_no_stump(tmp_path, monkeypatch):
     assert epochs(tmp_path) == []
 
 
-@pytest.mark.parametrize("calls", [1, 2], ids=["checkpoint not written", "sum not written"])
+@pytest.mark.parametrize("calls", [1, 2], ids=["sum not written", "checkpoint not written"])
 def test_a_save_that_fails_leaves_the_checkpoint_before_it_loadable(folder, monkeypatch, calls):
     replace, count = os.replace, []
 

@@ -1,0 +1,145 @@
+"""What happens in a training besides its figures: interruptions, warnings, collapses. Told at once and kept."""
+
+import contextlib
+import datetime
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from . import distributed, machine
+from .checks import require
+from .config import Config
+from .dataset import Dataset
+from .history import History
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+COLLAPSED = 0.99  # share of predictions for one class, and length of the mean projection, that no sound network reaches
+ONE_CLASS = 0.9  # share of one given label above which predicting it always is no fault
+SAMPLE = 256  # images that are looked at where there is no divide pass
+TOLD = 20  # warnings that a result holds; their number is told in any case
+log = logging.getLogger("plremix")
+
+
+class _Notes(logging.Handler):
+    """Adds the warnings of a training to its notes and, at once, to ``log.txt``."""
+
+    def __init__(self, trainer: "Trainer") -> None:
+        super().__init__(logging.WARNING)
+        self.trainer = trainer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = f"{record.levelname.lower()}: {record.getMessage()}"
+        self.trainer.notes.append([self.trainer.epoch, text])
+        if self.trainer.folder is not None and distributed.rank() == 0:
+            with contextlib.suppress(OSError), open(self.trainer.folder / "log.txt", "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+
+@contextlib.contextmanager
+def watched(trainer: "Trainer") -> Iterator[None]:
+    """Note where this stretch begins and, while it lasts, every warning.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its `stretches` and `notes` grow; both go into the checkpoints.
+
+    Raises
+    ------
+    ValueError
+        If the trainer was interrupted within an epoch: its networks have seen a part of it.
+    """
+    remedy = "Go on with Trainer.resume(folder), or make a new trainer."
+    where = f"one that was in epoch {trainer.epoch}"
+    require(trainer.whole, "trainer", "one that was not interrupted within an epoch", where, remedy)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    device = machine.processor(trainer.device)
+    trainer.stretches.append(dict(from_epoch=trainer.epoch, device=device, date=now))
+    notes = _Notes(trainer)
+    log.addHandler(notes)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes)
+
+
+def lines(history: History, notes: list) -> list[str]:
+    """The log of a training: the warnings of each epoch, then its line."""
+    found = []
+    for row, line in zip(history.table.to_dict("records"), history.lines()):
+        found += [text for epoch, text in notes if epoch == row["epoch"]] + [line]
+    return found
+
+
+def outcome(state: dict, history: History) -> dict[str, object]:
+    """What a training came to and how it went, for ``result.json``.
+
+    Parameters
+    ----------
+    state : dict
+        As made by `checkpoint.state_of`.
+    history : History
+        Of the same training.
+
+    Returns
+    -------
+    dict
+        Accuracies, seconds, the sum of the data, `stretches` (those that finished an epoch: from which one, on which
+        device), `resumed` (how many of them went on from a checkpoint) and the number and the first of the `warnings`.
+    """
+    stretches, notes = state.get("stretches", []), state.get("notes", [])
+    return dict(
+        last=history.last,
+        best=history.best,
+        chosen=history.chosen if history.chosen == history.chosen else None,
+        seconds=float(history.table["seconds"].sum()),
+        data=state["data"],
+        stretches=stretches,
+        resumed=sum(stretch["from_epoch"] > 0 for stretch in stretches),
+        warned=len(notes),
+        warnings=[text for _, text in notes[:TOLD]],
+    )
+
+
+def warn_of_data(config: Config, data: Dataset) -> None:
+    """Name in the log what will not work as meant with these data."""
+    missing = sorted(set(range(data.num_classes)) - set(data.given.unique().tolist()))
+    if missing:
+        names = ", ".join(data.class_names[c] for c in missing[:5])
+        log.warning("%d classes have no given label (%s%s)", len(missing), names, ", ..." * (len(missing) > 5))
+    idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
+    if idle and config.parts.repel == "plr":
+        log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)
+
+
+def warn_of_collapse(trainer: "Trainer", outputs: list[dict[str, Tensor]]) -> None:
+    """Name in the log, in the same epoch, a network that says one class of all images or projects them to one point.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        After its warm-up.
+    outputs : list of dict
+        Of the divide pass, one a network; empty: some training images are looked at.
+    """
+    given = trainer.given
+    if not outputs:
+        some = torch.linspace(0, len(given) - 1, min(SAMPLE, len(given)), device=given.device).long()
+        pairs = [trainer.predict(net, trainer.images[some]) for net in trainer.nets]
+        outputs = [dict(logits=logits, projection=projection) for logits, projection in pairs]
+    usual = float(torch.bincount(given).max()) / len(given)
+    for m, out in enumerate(outputs):
+        counts = torch.bincount(out["logits"].argmax(dim=1))
+        share, name = float(counts.max()) / len(out["logits"]), trainer.data.class_names[int(counts.argmax())]
+        if share >= COLLAPSED and usual < ONE_CLASS:
+            text = "epoch %d, network %d has collapsed: it says %s of %.0f %% of the training images"
+            log.warning(text, trainer.epoch, m + 1, name, 100 * share)
+        length = float(out["projection"].mean(dim=0).norm())
+        if length >= COLLAPSED and trainer.config.parts.repel != "none":
+            text = "epoch %d, network %d has collapsed: all projections point one way (mean length %.3f)"
+            log.warning(text, trainer.epoch, m + 1, length)

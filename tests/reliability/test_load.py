@@ -1,0 +1,198 @@
+"""Many cells and kernels killed among them, two sweeps on one folder, thousands of checkpoints: no loss, no growth."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+import tiny
+import torch
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from plremix_core import cell, checkpoint, grid, sweep
+from plremix_core.history import History
+from plremix_core.lab import CLAIM_MIME, FINISH_MIME
+from plremix_core.trainer import Trainer
+
+KILLED = 0.05  # share of the kernels
+GROWTH = 60e6  # bytes that the driver may gain between a quarter of its cells and the end
+FINISH = dict(notebook="99", seconds=1.0, versions={"python": "3"}, device="CPU")
+STUB = [
+    'seed: int = 0\nmark: str = ""',
+    "import os\nimport time\nfrom pathlib import Path\n\nfrom IPython.display import display",
+    "Path(mark, f'{seed}-{os.getpid()}').touch()\ntime.sleep(0.3)",
+    f"display({{'{CLAIM_MIME}': dict(name='C9.1', holds=True)}}, raw=True)",
+    f"display({{'{FINISH_MIME}': {FINISH}}}, raw=True)",
+]
+
+
+def stub(folder: Path, cells: int) -> tuple[Path, Path]:
+    """A grid of so many cells of a notebook that says which process runs it, and the folder where it says so."""
+    mark = folder / "mark"
+    mark.mkdir()
+    parts = [new_markdown_cell("# Stub\n\n| claim | sentence |\n|---|---|\n| C9.1 | s |")]
+    parts += [new_code_cell(source, metadata={"tags": ["parameters"] * (not i)}) for i, source in enumerate(STUB)]
+    nbformat.write(new_notebook(cells=parts), folder / "99_stub.ipynb")
+    path = folder / "stub.yaml"
+    plan = dict(notebook=str(folder / "99_stub.ipynb"), timeout=300, seed=list(range(1, cells + 1)))
+    path.write_text(yaml.safe_dump(plan | {"settings": {"mark": str(mark)}}))
+    return path, mark
+
+
+def start(path: Path, out: Path, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "2", *options]
+    with open(out.with_suffix(f".{time.monotonic_ns()}.log"), "w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def watch(driver: subprocess.Popen, mark: Path, share: float) -> tuple[set[str], list[int]]:
+    """Kill a share of the kernels, and follow the driver's memory: seeds of those killed, bytes over time."""
+    rng, seen, killed, memory = random.Random(3), set(), set(), []
+    while driver.poll() is None:
+        for file in sorted(set(mark.iterdir()) - seen):
+            seen.add(file)
+            seed, pid = file.name.split("-")
+            if rng.random() < share or (share and not killed and len(seen) > 3):
+                killed.add(seed)
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except ProcessLookupError:
+                    killed.discard(seed)
+        try:
+            memory.append(psutil.Process(driver.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(0.05)
+    return killed, memory
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [12, pytest.param(200, marks=pytest.mark.long)])
+def test_a_sweep_with_kernels_killed_at_random_loses_no_cell_and_its_driver_does_not_grow(tmp_path, number, tries):
+    path, mark = stub(tmp_path, number)
+    out, cells = tmp_path / "runs", grid.load(path).cells
+    driver = start(path, out)
+    killed, memory = watch(driver, mark, KILLED)
+    states = sweep.status(cells, out)
+    assert set(states.values()) == {"done", "failed"} and driver.returncode == 1
+    for one in cells:
+        if states[one.name] == "failed":
+            assert "never run" in cell.failure(out / one.name)["reason"], cell.failure(out / one.name)
+            assert str(one.parameters["seed"]) in killed
+    assert list(states.values()).count("failed") == len(killed)
+    assert memory[-1] - memory[len(memory) // 4] < GROWTH
+    again = start(path, out, "--retry-failed")
+    watch(again, mark, 0.0)
+    assert again.returncode == 0 and set(sweep.status(cells, out).values()) == {"done"}
+    for one in cells:  # a cell that was done is not done again
+        attempts = (out / one.name / "attempts.jsonl").read_text().splitlines()
+        assert len(attempts) == 1 + (states[one.name] == "failed")
+    tries(number)
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_on_one_folder_do_every_cell_once(tmp_path, tries):
+    path, mark = stub(tmp_path, 8)
+    out, cells = tmp_path / "runs", grid.load(path).cells
+    drivers = [start(path, out), start(path, out)]
+    assert [driver.wait(600) for driver in drivers] == [0, 0], [p.read_text()[-500:] for p in tmp_path.glob("*.log")]
+    assert set(sweep.status(cells, out).values()) == {"done"}
+    assert len(list(mark.iterdir())) == 8  # one kernel a cell, in both together
+    tries(2 * 8)
+
+
+def test_many_writers_of_one_file_leave_one_whole_content(tmp_path, tries):
+    """As two sweeps do with the list of cells; threads of two processes each."""
+    code = "import sys; from pathlib import Path; from plremix_core import checkpoint\n"
+    code += (
+        "for i in range(150): checkpoint.write_json(Path(sys.argv[1]), dict(who=sys.argv[2], text='x' * 5000 + str(i)))"
+    )
+    path = tmp_path / "grid.json"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), str(w)], stderr=subprocess.PIPE) for w in (1, 2)
+    ]
+    reads = 0
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            assert checkpoint.read_json(path)["who"] in "12"
+            reads += 1
+        time.sleep(0.002)
+    assert [writer.wait() for writer in writers] == [0, 0], [writer.stderr.read() for writer in writers]
+    assert [file.name for file in tmp_path.iterdir()] == ["grid.json"]
+    tries(reads)
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("rotations", [200, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.long])])
+def test_thousands_of_checkpoints_do_not_grow_in_disk_files_or_memory(tmp_path, rotations, tries):
+    """A day of epochs of 43 seconds; a training grows by the row that each epoch adds to its history."""
+    trainer = Trainer(tiny.settings(epochs=rotations), tiny.images(48), tmp_path)
+    figures = dict(total_1=1.0, total_2=2.0, test_accuracy=0.5, seconds=43.2)
+    trainer.run_epoch = lambda epoch: dict(epoch=epoch, kappa=1) | figures
+    marks, process = [], psutil.Process()
+
+    def note(trainer, row):
+        if trainer.epoch in (rotations // 4, rotations):
+            content = sum(len(json.dumps(row)) for row in trainer.rows)
+            marks.append((size(tmp_path), len(list(tmp_path.iterdir())), process.memory_info().rss, content))
+
+    trainer.fit(progress=False, on_epoch=note)
+    (disk, files, memory, rows), (disk_2, files_2, memory_2, rows_2) = marks
+    assert files == files_2 <= 2 * checkpoint.KEEP + 3
+    assert disk_2 - disk < 6 * (rows_2 - rows) + 4096  # in two checkpoints, history.csv and log.txt
+    assert memory_2 - memory < 40e6
+    assert checkpoint.load_newest(tmp_path)["epoch"] == rotations
+    tries(rotations)
+
+
+def test_the_newest_of_ten_thousand_checkpoints_is_the_newest_by_number(tmp_path, tries):
+    for epoch in range(9995, 10_006):
+        checkpoint.save({"epoch": epoch, "weight": torch.zeros(10)}, tmp_path, epoch)
+        assert checkpoint.load_newest(tmp_path)["epoch"] == epoch
+        assert [number for number, _ in checkpoint.saved(tmp_path)] == [epoch, epoch - 1][: epoch - 9994]
+    tries(11)
+
+
+def test_lines_of_a_long_history_cost_no_more_for_each_epoch_than_at_the_start():
+    rows = [dict(epoch=e, total_1=1.0, test_accuracy=0.5) for e in range(3000)]
+    calls, lines = [], History.lines
+    trainer = Trainer(tiny.settings(), tiny.images(48))
+    trainer.rows = rows
+
+    def counted(self):
+        calls.append(len(self.table))
+        return lines(self)
+
+    History.lines = counted
+    try:
+        trainer.run_epoch = lambda epoch: dict(epoch=epoch, test_accuracy=0.5)
+        trainer.fit(progress=False)
+    finally:
+        History.lines = lines
+    assert calls and max(calls) == 1
+
+
+def test_threads_that_decode_images_do_not_pile_up(tmp_path, tries):
+    from PIL import Image
+
+    from plremix_core.image_files import ImageFiles
+
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    for _ in range(300):
+        files = ImageFiles(tmp_path, ["a.png"] * 8, 4)
+        files.prefetch(torch.arange(8))
+        assert files[torch.arange(8)].shape == (8, 3, 4, 4)
+    assert threading.active_count() < 40
+    tries(300)

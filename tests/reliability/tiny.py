@@ -1,0 +1,136 @@
+"""A training of a second that is started, stopped, damaged and compared by the tests beside this file."""
+
+import faulthandler
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from plremix_core import checkpoint, data
+from plremix_core.config import Config
+from plremix_core.trainer import Trainer
+
+SETTINGS = dict(
+    dataset="fashion_mnist", width=8, blocks=(1, 1), stem_stride=4, batch_size=16, pad=1, flip=False, fill=0, epochs=5,
+    warm_up=2, steps_per_epoch=4, kappa=((0, 1),), ramp_epochs=2, lr_drops=(4,), device="cpu",
+)  # fmt: skip
+CLASSES = ("left", "right", "top", "bottom")
+
+
+def settings(**changes: object) -> Config:
+    """A small plremix training on the CPU."""
+    return Config(**(SETTINGS | changes))
+
+
+def images(n: int = 200, wrong: float = 0.4, seed: int = 0, size: int = 8) -> data.Dataset:
+    """Noisy bars at the left, right, top and bottom; a share of the labels is wrong."""
+    rng = np.random.default_rng(seed)
+
+    def bars(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels, half = np.arange(count) % 4, size // 2
+        pictures = rng.integers(0, 80, (count, size, size), dtype=np.uint8)
+        places = (np.s_[:, :half], np.s_[:, half:], np.s_[:half, :], np.s_[half:, :])
+        for picture, label in zip(pictures, labels):
+            picture[places[label]] += 120
+        return pictures, labels
+
+    pictures, true = bars(n)
+    given, chosen = true.copy(), rng.permutation(n)[: int(wrong * n)]
+    given[chosen] = (true[chosen] + 1 + rng.integers(3, size=len(chosen))) % 4
+    return data.from_arrays(pictures, given, *bars(40), CLASSES, true=true, name="bars")
+
+
+def outcome(trainer: Trainer) -> dict[str, str]:
+    """Sums of everything that a training leaves: weights, momentum, selection; its history; the division they make."""
+    weights = hashlib.sha256()
+    for net, optimizer in zip(trainer.nets, trainer.optimizers):
+        for tensor in net.state_dict().values():
+            weights.update(tensor.numpy().tobytes())
+        for entry in optimizer.state_dict()["state"].values():
+            weights.update(entry["momentum_buffer"].numpy().tobytes())
+    for tensor in trainer.adaptive:
+        weights.update(tensor.numpy().tobytes())
+    table = trainer.history().table.drop(columns="seconds")
+    divisions = [trainer.divide(trainer.per_sample(net), trainer.epoch, m) for m, net in enumerate(trainer.nets)]
+    division = b"".join(found.p_clean.tobytes() for found in divisions)
+    sums = dict(history=table.to_csv(index=False).encode(), division=division)
+    return {"weights": weights.hexdigest()} | {name: hashlib.sha256(x).hexdigest() for name, x in sums.items()}
+
+
+def train(folder: Path, **changes: object) -> Trainer:
+    """Begin the training of a folder, or go on with it, to its end."""
+    fresh = not any(folder.glob("epoch-*.pt"))
+    trainer = Trainer(settings(**changes), images(), folder) if fresh else Trainer.resume(folder, images())
+    trainer.fit(progress=False)
+    return trainer
+
+
+def plain(value: object) -> object:
+    """A state without what differs between equal trainings: times, stretches and warnings."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items() if key not in ("seconds", "stretches", "notes")}
+    return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+# ------------------------------------------------------------------------------------------ processes to be killed
+
+
+def attempt(folder: str, settings_json: str, die_at: int) -> None:
+    """What a process does: train to the end and leave the sums; if told so, die at the n-th step of writing files."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is shared by all forks: one killed while it holds it would block the rest
+    faulthandler.dump_traceback_later(60, exit=True)  # a hang is told, not waited for
+    place = Path(folder)
+    if die_at:
+        _die_at(die_at, place)
+    try:
+        trainer = train(place, **json.loads(settings_json))
+    except KeyboardInterrupt:
+        os._exit(130)
+    (place / "outcome.json").write_text(json.dumps(outcome(trainer)))
+    os._exit(0)
+
+
+def _die_at(step: int, folder: Path) -> None:
+    """SIGKILL this process before its n-th call that changes the disk, those of the save of epoch 2 not counted."""
+    left = [step]
+
+    def dying(call):
+        def wrapped(*arguments, **options):
+            left[0] -= len(list(folder.glob("epoch-*.pt"))) != 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return wrapped
+
+    for name in ("fsync", "replace", "unlink"):
+        setattr(os, name, dying(getattr(os, name)))
+
+
+def start(folder: Path, die_at: int = 0, **changes: object) -> multiprocessing.Process:
+    """A process that trains in `folder`; torch is loaded once, in the server that processes are forked from."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tiny", "sklearn.mixture", "pandas"])
+    process = context.Process(target=attempt, args=(str(folder), json.dumps(changes), die_at), daemon=True)
+    process.start()
+    return process
+
+
+def sound(folder: Path) -> int:
+    """Epoch of the newest checkpoint; 0 if there is none; raises if there are some and none can be read."""
+    numbers = checkpoint.saved(folder)
+    return checkpoint.load_newest(folder)["epoch"] if numbers else 0
