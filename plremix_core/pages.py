@@ -15,6 +15,7 @@ from PIL import Image
 from .checkpoint import write_atomic
 from .lab import FINISH_MIME
 
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 MISSING_ALT = 'alt="No description has been provided for this image"'
 STYLE = """:root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --ink: #1c2430; --quiet: #5b6675;
 --line: #d9dee5; --link: #0a5ea8; --good: #00714f; --bad: #b3400a }
@@ -66,8 +67,14 @@ BACK = '<p style="position:fixed;right:1rem;top:.4rem;font:14px system-ui"><a hr
 
 def write_page(executed: Path) -> Path:
     """Write an executed notebook as HTML beside it: light or dark as the reader's system, links to its neighbours."""
-    body, _ = HTMLExporter(embed_images=True, exclude_input_prompt=True).from_filename(str(executed))
-    for cell in nbformat.read(executed, as_version=4).cells:  # nbconvert drops the alternative text of figures
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        for out in cell.get("outputs", []):
+            if "text/markdown" in out.get("data", {}):  # may name classes or files of somebody's data
+                out.data["text/markdown"] = TAG.sub("&lt;", out.data["text/markdown"])
+    place = {"metadata": {"name": executed.stem, "path": str(executed.parent)}}
+    body, _ = HTMLExporter(embed_images=True, exclude_input_prompt=True).from_notebook_node(notebook, place)
+    for cell in notebook.cells:  # nbconvert drops the alternative text of figures
         for picture in _pictures(cell):
             body = body.replace(MISSING_ALT, f'alt="{html.escape(picture["alt"])}"', 1)
     body = re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', body)

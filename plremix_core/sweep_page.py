@@ -14,8 +14,13 @@ from . import plots, tables
 from .checkpoint import write_atomic
 from .config import RATED
 from .history import LAST
-from .report import STYLE
 
+STYLE = """:root { color-scheme: light dark; --line: #8886; --good: #00795a; --bad: #c24a00 }
+@media (prefers-color-scheme: dark) { :root { --good: #35c99b; --bad: #ff9a5c } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; width: 100% } td, th { text-align: left; padding: .5rem .8rem .5rem 0;
+border-bottom: 1px solid var(--line); vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap }
+.ok { color: var(--good) } .failed { color: var(--bad) } small { opacity: .75 }"""
 SIDE_BY_SIDE = 5  # rows that are compared with the reference in one panel
 PAGE = jinja2.Environment(autoescape=True).from_string("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sweep {{ name }}</title>

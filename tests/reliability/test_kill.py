@@ -88,7 +88,7 @@ def test_after_a_power_failure_at_any_moment_a_whole_checkpoint_is_left(tmp_path
 
     def power_fails():
         nonlocal count
-        left = tmp_path / f"after {count}"
+        left = tmp_path / f"after {len(list(tmp_path.iterdir()))}"
         left.mkdir()
         for name, content in disk.items():
             (left / name).write_bytes(content)
@@ -123,13 +123,15 @@ def test_after_a_power_failure_at_any_moment_a_whole_checkpoint_is_left(tmp_path
 
 
 DISK = """
-import logging, sys
+import logging, subprocess, sys
 from pathlib import Path
 import tiny
 from plremix_core import checkpoint
 logging.basicConfig(level="WARNING")
 folder = Path(sys.argv[1])
 trainer = tiny.Trainer(tiny.settings(epochs=40, warm_up=1, steps_per_epoch=1), tiny.images(48), folder)
+def mount(*arguments):
+    subprocess.run(["mount", *map(str, arguments)], check=True)
 def spoil(trainer, row):
     if trainer.epoch == 2:
         %s
@@ -141,7 +143,7 @@ print("stumps", len(list(folder.glob("*.tmp"))), "sound", checkpoint.load_newest
 """
 SPOIL = {
     "full": '(folder / "ballast").write_bytes(b"0" * 10**9)',
-    "read-only": 'import subprocess; subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)',
+    "read-only": "for way in (['--bind', folder], ['-o', 'remount,ro,bind']): mount(*way, folder)",
 }
 
 

@@ -139,7 +139,8 @@ def test_what_is_not_a_number_stops_within_its_epoch_and_the_last_checkpoint_sta
                 if len(taken) == step:
                     parameters = list(self.nets[m].parameters())
                     with torch.no_grad():
-                        parameters[turn % len(parameters)].view(-1)[0] = value
+                        one = parameters[turn % len(parameters)]
+                        one[(0,) * one.ndim] = value
 
         monkeypatch.setattr(Trainer, "descend", poisoned)
         trainer = Trainer(small(), tiny.images(48), folder)
