@@ -158,7 +158,7 @@ def test_a_training_opens_no_connection_and_starts_no_program(tmp_path):
 # ----------------------------------------------------------------------------------------------------- open doors
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lab_listens_on_localhost_only_and_wants_its_token(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -287,6 +287,7 @@ def test_paths_of_images_cannot_leave_their_folder(tmp_path, tries):
 SECRET = "token-of-somebody-4711"
 
 
+@pytest.mark.long
 def test_no_file_log_or_traceback_holds_the_environment(tmp_path):
     """A training that fails, a notebook that fails and the command, all with a secret in the environment."""
     environment = os.environ | {"SOME_API_KEY": SECRET, "AWS_SECRET_ACCESS_KEY": SECRET}

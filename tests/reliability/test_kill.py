@@ -59,6 +59,7 @@ def test_a_training_killed_at_random_moments_ends_with_the_bits_of_an_undisturbe
     tries(kills)
 
 
+@pytest.mark.long
 def test_a_training_killed_at_every_step_of_writing_its_files_ends_with_the_same_bits(tmp_path, tries):
     """Before each call that changes the disk: in the first save, and in the one that drops an old checkpoint."""
     short = dict(epochs=3, warm_up=1, steps_per_epoch=1)
@@ -279,6 +280,7 @@ def test_what_a_lost_history_held_is_written_again_by_going_on(straight, tmp_pat
     assert (tmp_path / "history.csv").read_bytes() == table and (tmp_path / "log.txt").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
 def test_the_command_ends_with_the_signals_status_and_says_how_to_go_on(tmp_path, number, status):
     small = "--limit-train 200 --holdout 0 --epochs 500 --warm-up 1 --steps-per-epoch 1 --width 4 --blocks [1]".split()
