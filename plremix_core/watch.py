@@ -92,7 +92,8 @@ def outcome(state: dict, history: History) -> dict[str, object]:
         Accuracies, seconds, the sum of the data, `stretches` (those that finished an epoch: from which one, on which
         device), `resumed` (how many of them went on from a checkpoint) and the number and the first of the `warnings`.
     """
-    stretches, notes = state.get("stretches", []), state.get("notes", [])
+    stretches = [stretch for stretch in state.get("stretches", []) if stretch["from_epoch"] < state["epoch"]]
+    notes = state.get("notes", [])
     return dict(
         last=history.last,
         best=history.best,
