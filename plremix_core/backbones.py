@@ -1,5 +1,10 @@
 """Backbones: images to feature vectors. PreAct-ResNet is here, the large ones come from torchvision and timm."""
 
+import contextlib
+import functools
+from collections.abc import Iterator
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -133,3 +138,24 @@ def make(kind: str, in_channels: int, pretrained: bool = False, **preact: object
         ) from error
     net = timm.create_model(kind, pretrained=False, num_classes=0)
     return net, net.num_features
+
+
+@contextlib.contextmanager
+def one_by_one(net: nn.Module, parts: int) -> Iterator[None]:
+    """Within, every BatchNorm takes `parts` equal parts of a batch one after the other, as if each came in a call.
+
+    The rest of a network treats images one by one, so that a call with V views gives what V calls give, and leaves
+    the same running statistics.
+    """
+    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.forward = functools.partial(_in_parts, norm, parts)  # hides the class's method
+    try:
+        yield
+    finally:
+        for norm in norms:
+            del norm.forward
+
+
+def _in_parts(norm: nn.Module, parts: int, x: Tensor) -> Tensor:
+    return torch.cat([type(norm).forward(norm, part) for part in x.chunk(parts)])

@@ -1,9 +1,6 @@
 """A network with its two heads, and the prototypes."""
 
-import contextlib
-import functools
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -100,7 +97,7 @@ class Network(nn.Module):
         """Logits (V, B, C) of views (V, B, channels, H, W), as of one call a view in their order, in one call."""
         if self.compiled:  # one graph for all numbers of views
             return torch.stack([self.classify(view) for view in views])
-        with one_by_one(self, len(views)):
+        with backbones.one_by_one(self, len(views)):
             return self.classify(views.flatten(0, 1)).unflatten(0, views.shape[:2])
 
     def forward(self, images: Tensor) -> Output:
@@ -110,27 +107,6 @@ class Network(nn.Module):
     def proto_logits(self, projection: Tensor) -> Tensor:
         """Similarity to the prototypes over 0.1: (B, D) -> (B, C)."""
         return projection @ self.prototypes.T / PROTO_TEMPERATURE
-
-
-@contextlib.contextmanager
-def one_by_one(net: nn.Module, parts: int) -> Iterator[None]:
-    """Within, every BatchNorm takes `parts` equal parts of a batch one after the other, as if each came in a call.
-
-    The rest of a network treats images one by one, so that a call with V views gives what V calls give, and leaves
-    the same running statistics.
-    """
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.forward = functools.partial(_in_parts, norm, parts)  # hides the class's method
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
-
-
-def _in_parts(norm: nn.Module, parts: int, x: Tensor) -> Tensor:
-    return torch.cat([type(norm).forward(norm, part) for part in x.chunk(parts)])
 
 
 def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Tensor:
