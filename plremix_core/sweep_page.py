@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import jinja2
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -82,9 +83,10 @@ def write(folder: Path) -> Path:
     """
     cells, histories = tables.collect(folder)
     reference, trained = tables.listing(folder)["reference"], len(histories) > 0
-    figures = pictures(cells, histories, reference) if trained else {}
-    for name, (figure, _) in figures.items():
-        write_atomic(folder / name, _png(figure))
+    with mpl.rc_context({"text.parse_math": False}):  # names are text from outside
+        figures = pictures(cells, histories, reference) if trained else {}
+        for name, (figure, _) in figures.items():
+            write_atomic(folder / name, _png(figure))
     shown = [
         dict(file=name, alt=alt, content=base64.b64encode((folder / name).read_bytes()).decode())
         for name, (_, alt) in figures.items()

@@ -106,7 +106,7 @@ class Trainer:
             if self.epoch == 0 and self.folder is not None:
                 checkpoint.refuse_used(self.folder)
             self._fit(progress, on_epoch)
-            self.write_history()  # if there was nothing left to do: perhaps it was lost
+            watch.write_history(self)  # if there was nothing left to do: perhaps it was lost
         return self.history()
 
     def _fit(self, progress: bool, on_epoch: Callable[["Trainer", dict], None] | None) -> None:
@@ -230,17 +230,9 @@ class Trainer:
             if not self.folder.is_dir():
                 log.warning("%s was removed while training; it is made anew", self.folder)
                 self.folder.mkdir(parents=True)
-            self.write_history()
+            watch.write_history(self)
             checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
         distributed.wait()
-
-    def write_history(self) -> None:
-        """Write ``history.csv`` and ``log.txt`` into the run's folder, if it has one."""
-        if self.folder is not None and distributed.rank() == 0:
-            history = self.history()
-            history.save(self.folder / "history.csv")
-            text = "".join(line + "\n" for line in watch.lines(history, self.notes))
-            checkpoint.write_atomic(self.folder / "log.txt", text.encode())
 
     @classmethod
     def resume(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import distributed, machine
+from .checkpoint import write_atomic
 from .checks import require
 from .config import Config
 from .dataset import Dataset
@@ -74,6 +75,15 @@ def lines(history: History, notes: list) -> list[str]:
     for row, line in zip(history.table.to_dict("records"), history.lines()):
         found += [text for epoch, text in notes if epoch == row["epoch"]] + [line]
     return found
+
+
+def write_history(trainer: "Trainer") -> None:
+    """Write ``history.csv`` and ``log.txt`` into the run's folder, if it has one."""
+    if trainer.folder is not None and distributed.rank() == 0:
+        history = trainer.history()
+        history.save(trainer.folder / "history.csv")
+        text = "".join(line + "\n" for line in lines(history, trainer.notes))
+        write_atomic(trainer.folder / "log.txt", text.encode())
 
 
 def outcome(state: dict, history: History) -> dict[str, object]:
