@@ -176,7 +176,11 @@ def _cell(row: dict) -> dict:
     devices = list(dict.fromkeys(stretch["device"] for stretch in stretches))
     machine = f"trained on {', then '.join(devices)}; {versions}" if devices else machine
     warned = row.get("warned", 0)
-    told = f"{warned:.0f} warnings, the first: {row['warnings'][0]}" if done and warned == warned and warned else ""
+    told = (
+        f"{warned:.0f} warnings, the first: {row['warnings'][0].removeprefix('warning: ')}"
+        if done and warned == warned and warned
+        else ""
+    )
     return (
         row | dict(told=told) | dict(shown_seconds=seconds, shown_resumed=resumed, machine=machine, notebook=notebook)
     )
