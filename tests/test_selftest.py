@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from plremix_core import selftest
 from plremix_core.__main__ import main
+from plremix_core.lab import ROOT
 
 CASE = '<testcase classname="tests.reliability.test_kill" name="test_a_run_{name}" time="1.5">{inside}</testcase>'
 TRIES = '<properties><property name="tries" value="{}"/></properties>'
@@ -41,9 +42,21 @@ def test_what_was_skipped_is_told_with_its_reason_and_has_no_tries(tmp_path):
 
 @pytest.mark.parametrize(("cases", "status"), [([("ends", "")], 0), ([("ends", FAILED)], 1)])
 def test_the_command_writes_where_it_ran_and_fails_with_a_test(tmp_path, monkeypatch, cases, status):
-    monkeypatch.setattr(selftest, "run", lambda everything, only: (read(tmp_path, *cases), 2.0))
+    monkeypatch.setattr(selftest, "run", lambda everything, only: (read(tmp_path, *cases), True))
     ran = CliRunner().invoke(main, ["selftest", "--out", str(tmp_path / "x.json")])
     assert ran.exit_code == status and "a run ends" in ran.output.replace("test", "")
     written = json.loads((tmp_path / "x.json").read_text())
     assert written["rows"][0]["result"] == ("failed" if status else "passed")
     assert {"command", "commit", "date", "versions", "processor"} <= set(written["provenance"])
+
+
+def test_a_run_that_was_stopped_says_so_and_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(selftest, "run", lambda everything, only: (read(tmp_path, ("ends", "")), False))
+    ran = CliRunner().invoke(main, ["selftest", "--out", str(tmp_path / "x.json")])
+    assert ran.exit_code == 1 and "stopped before the end" in ran.output
+    assert json.loads((tmp_path / "x.json").read_text())["complete"] is False
+
+
+def test_every_file_of_tests_is_a_theme():
+    files = {path.stem.removeprefix("test_") for path in (ROOT / selftest.TESTS).glob("test_*.py")}
+    assert files == set(selftest.THEMES)
