@@ -107,8 +107,8 @@ def command(everything, only, out, keep) -> None:
     """Try to lose, damage, break and break into a training, and say what came of it.
 
     \b
-    plremix selftest                      two minutes
-    plremix selftest --all --record       all of it, on two cores about a quarter of an hour
+    plremix selftest                      the part that continuous integration runs
+    plremix selftest --all --record       all of it, kept in the repository
     plremix selftest --only kill
     """
     start = time.perf_counter()
