@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 
@@ -111,6 +112,20 @@ def test_plain_cross_entropy_has_a_ranking_too(trained):
     plain = Trainer(trained.config.replace(method="ce", warm_up=2), trained.data)
     plain.epoch = 1
     assert len(suspects.rank(plain)) == 24
+
+
+def test_losses_over_epochs_are_those_of_both_networks_after_each_epoch(trained):
+    config = trained.config.replace(method="ce", lr_drops=())
+    found = suspects.losses_over_epochs(Trainer(config, trained.data))
+    again, expected = Trainer(config, trained.data), []
+    for epoch in range(2):
+        again.run_epoch(epoch)
+        both = [
+            F.cross_entropy(again.per_sample(net)["logits"], trained.data.given, reduction="none") for net in again.nets
+        ]
+        expected.append(((both[0] + both[1]) / 2).numpy())
+    assert found == pytest.approx(np.stack(expected), rel=1e-5)
+    assert not np.allclose(found[0], found[1])
 
 
 def test_dropping_takes_the_first_of_the_ranking_and_keeps_the_rest_in_order(trained):

@@ -34,12 +34,10 @@ KINDS = {
     "asym": ("fashion_mnist", "asym", 0.4),
     "human": ("cifar10", "worse", 0),
     "heavy": ("fashion_mnist", "sym", 0.8),
-    "more": ("fashion_mnist", "sym", 0.4),
 }
 OWN = dict(lambda_u=0, confidence_penalty=True, holdout=0)  # as presets.for_folder: nobody knows the noise
 SMALL = dict(width=16, train_size=1000, steps_per_epoch=30)  # size of notebook 07; the rest is the quick profile
-MORE = dict(train_size=4000, steps_per_epoch=60)  # half as many passes over four times as many images
-CHANGES = {"human": MORE | dict(flip=True, pad=4, fill=128), "more": MORE}
+COLOUR = dict(train_size=2000, steps_per_epoch=40, flip=True, pad=4, fill=128)  # harder images: more of them
 CE = dict(method="ce", warm_up=0, confidence_penalty=False, epochs=8, lr_drops=(6,))  # with as many steps as PLReMix
 TESTED, FOLDS, TAIL = 1000, 4, 4
 COUNTS = (10, 20, 50, 100, 150, 200, 300, 400)
@@ -48,7 +46,7 @@ COUNTS = (10, 20, 50, 100, 150, 200, 300, 400)
 def settings(kind: str, seed: int) -> Config:
     """PLReMix for one cell."""
     dataset, noise, rate = KINDS[kind]
-    changes = OWN | SMALL | CHANGES.get(kind, {})
+    changes = OWN | SMALL | (COLOUR if dataset == "cifar10" else {})
     return preset(dataset, noise, rate, profile="quick", seed=seed, **changes)
 
 
@@ -60,20 +58,19 @@ def load(config: Config, folder: str) -> data.Dataset:
     )
 
 
-def single(config: Config, images: data.Dataset, look) -> Trainer:
-    """Cross-entropy with one network; `look` is called after every epoch."""
+def single(config: Config, images: data.Dataset) -> Trainer:
+    """Cross-entropy with one network."""
     trainer = Trainer(config, images)
     trainer.nets = trainer.nets[:1]
-    trainer.fit(progress=False, on_epoch=lambda trainer, row: look(trainer))
     return trainer
 
 
 def cross_entropy(config: Config, images: data.Dataset) -> dict[str, np.ndarray]:
     """Loss of every label after every epoch (E, N), and the test accuracy (E,)."""
-    losses = []
-    trainer = single(config, images, lambda t: losses.append(t.per_sample(t.nets[0])["loss_cls"].numpy()))
+    trainer = single(config, images)
+    losses = suspects.losses_over_epochs(trainer)
     logits = trainer.per_sample(trainer.nets[0])["logits"].numpy()
-    return dict(loss=np.stack(losses), logits=logits, test=_tested(trainer))
+    return dict(loss=losses, logits=logits, test=_tested(trainer))
 
 
 def held_out(config: Config, images: data.Dataset) -> dict[str, np.ndarray]:
@@ -90,7 +87,11 @@ def held_out(config: Config, images: data.Dataset) -> dict[str, np.ndarray]:
 def _seen(config: Config, part: data.Dataset, held: torch.Tensor) -> np.ndarray:
     """Probabilities (E, n, C) of the images `held` after every epoch on `part`."""
     found = []
-    single(config, part, lambda trainer: found.append(trainer.predict(trainer.nets[0], held)[0].softmax(dim=1).numpy()))
+
+    def look(trainer: Trainer, _row: dict) -> None:
+        found.append(trainer.predict(trainer.nets[0], held)[0].softmax(dim=1).numpy())
+
+    single(config, part).fit(progress=False, on_epoch=look)
     return np.stack(found)
 
 
@@ -161,7 +162,8 @@ def clean_and_train(kind: str, seed: int, folder: str, out: Path) -> None:
         part = dataclasses.replace(images, images=images.images[kept], given=given[kept], true=images.true[kept])
         for view in ("weak", "strong"):
             changes = CE | dict(steps_per_epoch=2 * config.steps_per_epoch, supervised_view=view)
-            trainer = single(config.replace(**changes, train_size=len(part.given)), part, lambda trainer: None)
+            trainer = single(config.replace(**changes, train_size=len(part.given)), part)
+            trainer.fit(progress=False)
             found[f"{view} {name}"] = _tested(trainer)
             print(kind, seed, view, name, found[f"{view} {name}"][-1], flush=True)
     _save(out / f"{kind}-{seed}.npz", found)
