@@ -1,9 +1,9 @@
 """The recorded study of notebook 08: python data/grids/suspect_labels.py RUNS DATA sym-1 asym-1 human-1 ...
 
-A cell is a kind of noise and a seed. For each, PLReMix and cross-entropy are trained on the labels as given (short,
-three times as long, on strong views, and in four folds, for predictions of images that were held out); then the labels
-are cleaned by what PLReMix and cleanlab say, and cross-entropy is trained again. RUNS/<cell>.npz keeps what was said of
-every image; a cell that is there is not trained again. Without cells, what RUNS holds is measured and written to
+A cell is a kind of noise and a seed. For each, PLReMix and cross-entropy are trained on the labels as given (on weak
+views, on strong ones, and in four folds, for predictions of images that were held out); then the labels are cleaned by
+what PLReMix and cleanlab say, and cross-entropy is trained again. RUNS/<cell>.npz keeps what was said of every image; a
+cell that is there is not trained again. Without cells, what RUNS holds is measured and written to
 data/results/suspects.csv and .json. DATA holds cifar10.npz and the labels of CIFAR-10N; cleanlab must be installed.
 """
 
@@ -126,7 +126,6 @@ def train_as_given(kind: str, seed: int, folder: str, out: Path) -> None:
     short = CE | dict(steps_per_epoch=2 * steps)
     jobs = {
         "ce": (cross_entropy, short),
-        "long": (cross_entropy, short | dict(steps_per_epoch=6 * steps)),
         "strong": (cross_entropy, short | dict(supervised_view="strong")),
         "plremix": (plremix, {}),
         "held_out": (held_out, short),
@@ -153,19 +152,19 @@ def clean_and_train(kind: str, seed: int, folder: str, out: Path) -> None:
     probabilities = chosen(found)
     issues = find_label_issues(found["given"], probabilities, n_jobs=1)
     said = {"plremix": (sure, found["plremix_logits"].sum(axis=0)), "cleanlab": (issues, probabilities)}
-    parts = {"dropped, truth": (wrong, images.given)}
+    parts = {"dropped by the truth": (wrong, images.given)}
     for name, (suspect, scores) in said.items():
         given = torch.where(torch.from_numpy(suspect), torch.from_numpy(scores.argmax(axis=1)), images.given)
-        parts |= {f"dropped, {name}": (suspect, images.given), f"relabelled, {name}": (np.zeros_like(wrong), given)}
+        parts[f"dropped by {name}"] = (suspect, images.given)
+        parts[f"relabelled by {name}"] = (np.zeros_like(wrong), given)
     for name, (left_out, given) in parts.items():
         kept = torch.from_numpy(~left_out)
         part = dataclasses.replace(images, images=images.images[kept], given=given[kept], true=images.true[kept])
-        for view in ("weak", "strong"):
-            changes = CE | dict(steps_per_epoch=2 * config.steps_per_epoch, supervised_view=view)
-            trainer = single(config.replace(**changes, train_size=len(part.given)), part)
-            trainer.fit(progress=False)
-            found[f"{view} {name}"] = _tested(trainer)
-            print(kind, seed, view, name, found[f"{view} {name}"][-1], flush=True)
+        changes = CE | dict(steps_per_epoch=2 * config.steps_per_epoch, train_size=len(part.given))
+        trainer = single(config.replace(**changes), part)
+        trainer.fit(progress=False)
+        found[f"ce, {name}"] = _tested(trainer)
+        print(kind, seed, name, found[f"ce, {name}"][-1], flush=True)
     _save(out / f"{kind}-{seed}.npz", found)
 
 
@@ -188,8 +187,6 @@ def rankings(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "plremix, prototype loss": found["plremix_loss_proto"][-1].mean(axis=0),
         "ce": found["ce_loss"][-1],
         "ce, mean of epochs": found["ce_loss"].mean(axis=0),
-        "long ce": found["long_loss"][-1],
-        "long ce, mean of epochs": found["long_loss"].mean(axis=0),
         "strong views": found["strong_loss"][-1],
         "strong views, mean of epochs": found["strong_loss"].mean(axis=0),
         "cleanlab": -get_label_quality_scores(found["given"], chosen(found)),
@@ -223,8 +220,7 @@ def rows(kind: str, found: dict[str, np.ndarray], threshold: float) -> list[dict
 def accuracies(kind: str, found: dict[str, np.ndarray]) -> list[dict[str, object]]:
     """Test accuracy, mean of the last quarter of the epochs."""
     tested = {name.removesuffix("_test"): values for name, values in found.items() if name.endswith("_test")}
-    names = {"long": "long ce", "strong": "strong views"}
-    tested = {names.get(name, name): values for name, values in tested.items()}
+    tested["strong views"] = tested.pop("strong")
     tested |= {"plremix, one network": found["plremix_test_one"]}
     tested |= {name: values for name, values in found.items() if " " in name}
     tails = {name: values[-max(2, len(values) // 4) :].mean() for name, values in tested.items()}
