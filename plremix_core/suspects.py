@@ -32,7 +32,7 @@ def rank(trainer: Trainer) -> pd.DataFrame:
         argmax of the summed logits of both networks), p_clean (mean of both networks' divisions, in [0, 1]),
         confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
         against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
-        p_clean; where it is equal, the larger loss first.
+        loss, the largest first; where it is equal, by p_clean.
 
     Raises
     ------
@@ -45,7 +45,9 @@ def rank(trainer: Trainer) -> pd.DataFrame:
 
     Differs
     -------
-    nothing
+    The release has no ranking. Not sorted by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
+    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better where both were
+    measured (data/results/suspects.csv, notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
@@ -65,7 +67,7 @@ def rank(trainer: Trainer) -> pd.DataFrame:
             **({} if data.true is None else {"wrong": ~trainer.right}),
         }
     )
-    return table.sort_values(["p_clean", "loss"], ascending=[True, False], ignore_index=True)
+    return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
 
 
 def losses_over_epochs(trainer: Trainer) -> np.ndarray:

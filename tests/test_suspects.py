@@ -63,8 +63,8 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
         p_clean = (divisions[0].p_clean[i] + divisions[1].p_clean[i]) / 2
         names = trained.data.class_names
         confidence = float(odds[best] / odds.sum())
-        expected.append((p_clean, -loss, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
-    for row, (p_clean, minus, i, file, given, suggested, confidence, wrong) in zip(
+        expected.append((-loss, p_clean, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
+    for row, (minus, p_clean, i, file, given, suggested, confidence, wrong) in zip(
         table.to_dict("records"), sorted(expected)
     ):
         assert (row["index"], row["file"], row["given"], row["suggested"]) == (i, file, given, suggested)
@@ -75,14 +75,15 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
     assert len(table) == len(trained.data.given) == 24
 
 
-def test_equal_posteriors_are_ranked_by_the_loss(trained, monkeypatch):
-    def certain(outputs, epoch, m):
-        division = Trainer.divide(trained, outputs, epoch, m)
-        return dataclasses.replace(division, p_clean=np.zeros(24))
+def test_the_largest_loss_comes_first_whatever_the_mixture_says(trained, monkeypatch):
+    def the_other_way_round(outputs, epoch, m):
+        loss = outputs["loss_cls"].double().numpy()
+        return dataclasses.replace(Trainer.divide(trained, outputs, epoch, m), p_clean=loss / loss.max())
 
-    monkeypatch.setattr(trained, "divide", certain)
-    loss = suspects.rank(trained)["loss"]
-    assert loss.is_monotonic_decreasing and loss.nunique() > 1
+    monkeypatch.setattr(trained, "divide", the_other_way_round)
+    table = suspects.rank(trained)
+    assert table["loss"].is_monotonic_decreasing and table["loss"].nunique() > 1
+    assert table["p_clean"].iloc[0] > table["p_clean"].iloc[-1]
 
 
 def test_without_truth_or_files_the_columns_are_left_out(trained):
@@ -234,7 +235,7 @@ def test_from_a_folder_to_a_csv_in_two_commands(tmp_path):
     assert re.search(r"\d+ of 24 labels are suspect \(p_clean < 0\.5\)", done.output)
     assert "script" not in done.output and "really wrong" not in done.output
     table = pd.read_csv(tmp_path / "run" / "suspects.csv")
-    assert sorted(table["index"]) == list(range(24)) and table["p_clean"].is_monotonic_increasing
+    assert sorted(table["index"]) == list(range(24)) and table["loss"].is_monotonic_decreasing
     assert invoke("suspects", tmp_path / "run", "--images", images, "--out", tmp_path / "my.csv").exit_code == 0
     assert (tmp_path / "my.csv").read_bytes() == (tmp_path / "run" / "suspects.csv").read_bytes()
 
