@@ -33,7 +33,6 @@ KINDS = {
     "sym": ("fashion_mnist", "sym", 0.4),
     "asym": ("fashion_mnist", "asym", 0.4),
     "human": ("cifar10", "worse", 0),
-    "heavy": ("fashion_mnist", "sym", 0.8),
 }
 OWN = dict(lambda_u=0, confidence_penalty=True, holdout=0)  # as presets.for_folder: nobody knows the noise
 SMALL = dict(width=16, train_size=1000, steps_per_epoch=30)  # size of notebook 07; the rest is the quick profile
