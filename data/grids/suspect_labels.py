@@ -52,9 +52,7 @@ def settings(kind: str, seed: int) -> Config:
 def load(config: Config, folder: str) -> data.Dataset:
     """The cell's images, and as many test images for all kinds."""
     whole = data.prepare(config, folder if config.dataset == "cifar10" else None)
-    return dataclasses.replace(
-        whole, test_images=whole.test_images[:TESTED], test_labels=whole.test_labels[:TESTED], name=config.dataset
-    )
+    return dataclasses.replace(whole, test_images=whole.test_images[:TESTED], test_labels=whole.test_labels[:TESTED])
 
 
 def single(config: Config, images: data.Dataset) -> Trainer:
@@ -176,20 +174,15 @@ def chosen(found: dict[str, np.ndarray]) -> np.ndarray:
 
 def rankings(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Suspicion (N,) by the ranking's name: the larger, the more suspect."""
-    own = np.arange(len(found["given"])), found["given"]
-    held = -np.log(found["held_out_probabilities"][:, *own] + 1e-12)
     loss, p_clean = found["plremix_loss_cls"][-1].mean(axis=0), found["plremix_p_clean"][-1].mean(axis=0)
     return {
         "plremix": loss,
         "plremix, p_clean": rankdata(-p_clean) + 1e-3 * rankdata(loss) / len(loss),
-        "plremix, loss of one network": found["plremix_loss_cls"][-1, 0],
-        "plremix, prototype loss": found["plremix_loss_proto"][-1].mean(axis=0),
         "ce": found["ce_loss"][-1],
         "ce, mean of epochs": found["ce_loss"].mean(axis=0),
         "strong views": found["strong_loss"][-1],
         "strong views, mean of epochs": found["strong_loss"].mean(axis=0),
         "cleanlab": -get_label_quality_scores(found["given"], chosen(found)),
-        "held out, mean of epochs": held.mean(axis=0),
     }
 
 
@@ -228,14 +221,18 @@ def accuracies(kind: str, found: dict[str, np.ndarray]) -> list[dict[str, object
 
 def measure(out: Path) -> None:
     """Write data/results/suspects.csv and .json."""
-    cells = sorted(out.glob("*-*.npz"))
-    for seed in sorted({path.stem.split("-")[1] for path in cells}, key=int):
-        table, config = [], settings("sym", int(seed))
+    target = ROOT / "data" / "results" / "suspects.csv"
+    for seed in sorted({int(path.stem.split("-")[1]) for path in out.glob("*-*.npz")}):
+        table, cells, config = [], {}, settings("sym", seed)
         for kind in KINDS:
             with np.load(out / f"{kind}-{seed}.npz") as file:
                 table += rows(kind, dict(file), config.threshold)
-        target = ROOT / "data" / "results" / "suspects.csv"
-        machine.record(target, pd.DataFrame(table), int(seed), config.fingerprint())
+            facts = json.loads((out / f"{kind}-{seed}.json").read_text())
+            cells[kind] = {name: facts[name] for name in ("data", "runs", "date", "processor", "versions")}
+        machine.record(target, pd.DataFrame(table), seed, config.fingerprint())
+        facts = json.loads(target.with_suffix(".json").read_text())
+        facts[str(seed)]["cells"] = cells  # of the trainings; the rest is of this measuring
+        write_atomic(target.with_suffix(".json"), json.dumps(facts, indent=1, sort_keys=True).encode())
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
