@@ -46,8 +46,8 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     Differs
     -------
     The release has no ranking. Not sorted by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
-    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better where both were
-    measured (data/results/suspects.csv, notebook 08).
+    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
+    runs (average precision; data/results/suspects.csv, notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
@@ -73,8 +73,8 @@ def rank(trainer: Trainer) -> pd.DataFrame:
 def losses_over_epochs(trainer: Trainer) -> np.ndarray:
     """Train to the last epoch and keep what every label costs on the way.
 
-    The mean over epochs ranks labels better than the last epoch alone: a wrong label that is learnt by heart in the end
-    was expensive for longer.
+    The mean over epochs ranks labels that are wrong at random better than the last epoch alone: one that is learnt by
+    heart in the end was expensive for longer. Labels mistaken for look-alikes it ranks worse (notebook 08).
 
     Parameters
     ----------
