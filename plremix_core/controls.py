@@ -39,6 +39,8 @@ CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
     "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
     "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
     "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),
+    "swap_epochs": ("recorded results trade places: cross-entropy's mean over epochs and its last one", None, "", None),
+    "swap_cleaned": ("recorded results trade places: labels relabelled by PLReMix and as given", None, "", None),
     "swap_arms": ("recorded results trade places: with PLR and without", None, "", None),
     "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
     "blunt": ("sharpening does nothing", losses, "sharpen", lambda probabilities, temperature=0.5: probabilities),
@@ -48,5 +50,7 @@ CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
 SWAPS = {  # names of methods in recorded tables
     "swap_methods": ("plremix", "ce"),
     "swap_prototypes": ("own prototypes", "peer's prototypes"),
+    "swap_epochs": ("ce, mean of epochs", "ce"),
+    "swap_cleaned": ("ce, relabelled by plremix", "ce"),
     "swap_arms": ("plr", "none"),
 }

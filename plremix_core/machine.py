@@ -96,7 +96,9 @@ def load() -> list[float]:
 
 def command(arguments: list[str]) -> str:
     """The command line, of absolute paths the last part only."""
-    return " ".join(["plremix", *(Path(a).name if Path(a).is_absolute() else a for a in arguments[1:])])
+    program, *others = (Path(a).name if Path(a).is_absolute() else a for a in arguments)
+    script = program.endswith(".py") and Path(program).name != "__main__.py"  # python -m plremix_core is plremix, too
+    return " ".join([f"python {program}" if script else "plremix", *others])
 
 
 def provenance(device: torch.device) -> dict[str, object]:

@@ -32,7 +32,7 @@ def rank(trainer: Trainer) -> pd.DataFrame:
         argmax of the summed logits of both networks), p_clean (mean of both networks' divisions, in [0, 1]),
         confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
         against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
-        p_clean; where it is equal, the larger loss first.
+        loss, the largest first; where it is equal, by p_clean.
 
     Raises
     ------
@@ -45,7 +45,9 @@ def rank(trainer: Trainer) -> pd.DataFrame:
 
     Differs
     -------
-    nothing
+    The release has no ranking. Not sorted by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
+    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
+    runs (average precision; data/results/suspects.csv, notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
@@ -65,7 +67,41 @@ def rank(trainer: Trainer) -> pd.DataFrame:
             **({} if data.true is None else {"wrong": ~trainer.right}),
         }
     )
-    return table.sort_values(["p_clean", "loss"], ascending=[True, False], ignore_index=True)
+    return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
+
+
+def losses_over_epochs(trainer: Trainer) -> np.ndarray:
+    """Train to the last epoch and keep what every label costs on the way.
+
+    The mean over epochs ranks labels that are wrong at random better than the last epoch alone: one that is learnt by
+    heart in the end was expensive for longer. Labels mistaken for look-alikes it ranks worse (notebook 08).
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of any method; it is trained on.
+
+    Returns
+    -------
+    ndarray of shape (E, N), float32
+        Classifier loss against the given label after each of E epochs, mean of the trainer's networks, nats.
+
+    Source
+    ------
+    ours; the idea is that of the area under the margin, arXiv:2001.10528
+
+    Differs
+    -------
+    The loss in place of the margin.
+    """
+    losses = []
+
+    def look(trainer: Trainer, _row: dict) -> None:
+        found = [trainer.per_sample(net)["loss_cls"] for net in trainer.nets]
+        losses.append((sum(found) / len(found)).cpu().numpy())
+
+    trainer.fit(progress=False, on_epoch=look)
+    return np.stack(losses)
 
 
 def precision_at(wrong: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 
 from plremix_core import machine
 
@@ -20,3 +21,16 @@ def test_recording_a_seed_again_replaces_its_rows_and_no_others(tmp_path):
     facts = json.loads(path.with_suffix(".json").read_text())
     assert set(facts) == {"1", "2"}
     assert facts["1"]["settings"] == "abc" and {"processor", "versions", "date", "threads"} <= set(facts["1"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["/usr/bin/plremix", "bench", "--data", "/home/me/cifar"], "plremix bench --data cifar"),
+        (["/x/plremix_core/__main__.py", "bench"], "plremix bench"),
+        (["data/grids/study.py", "runs/study", "/home/me/cifar"], "python data/grids/study.py runs/study cifar"),
+        (["/home/me/study.py"], "python study.py"),
+    ],
+)
+def test_the_recorded_command_can_be_typed_again_and_names_no_home(arguments, expected):
+    assert machine.command(arguments) == expected

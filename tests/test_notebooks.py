@@ -9,7 +9,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from plremix_core import batch, broken, claims, lab, report
 
@@ -28,7 +31,7 @@ def read(path):
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "09"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"]
 
 
 @each
@@ -225,3 +228,25 @@ def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tm
     assert batch.judge(read(out), batch.inspect(source, {})) == ""
     injected = next(c for c in read(out).cells if "injected-parameters" in c.metadata.get("tags", []))
     assert f'dataset = "{dataset}"' in injected.source and "rate = 0.5" in injected.source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["images_folder", "arrays"])
+def test_notebook_08_takes_a_folder_or_arrays_of_ones_own_and_skips_what_nobody_knows(tmp_path, kind):
+    rng, photos = np.random.default_rng(0), tmp_path / "photos"
+    images, labels = rng.integers(0, 256, (40, 12, 12, 3)).astype(np.uint8), np.arange(40) % 4
+    for number, (image, label) in enumerate(zip(images, labels)):
+        (photos / f"class {label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(photos / f"class {label}" / f"{number}.png")
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    tiny = TINY | dict(train_size=0, image_size=12, epochs=2)
+    own = {"images_folder": photos, "arrays": tmp_path / "mine.npz"}[kind]
+    source, out = next(path for path in NOTEBOOKS if path.stem.startswith("08")), tmp_path / "out.ipynb"
+    more = ["-p", "csv", str(tmp_path / "mine.csv"), "-p", "settings", json.dumps(tiny)]
+    done = papermill(str(source), str(out), "-p", kind, str(own), *more)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert batch.judge(read(out), batch.inspect(source, {})) == ""
+    skipped = [record["name"] for record in batch.records(read(out), lab.CLAIM_MIME) if record.get("skipped")]
+    assert skipped == ["C8.1", "C8.2"]
+    table = pd.read_csv(tmp_path / "mine.csv")
+    assert len(table) == 40 and ("file" in table) == (kind == "images_folder")

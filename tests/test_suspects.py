@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 
@@ -62,8 +63,8 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
         p_clean = (divisions[0].p_clean[i] + divisions[1].p_clean[i]) / 2
         names = trained.data.class_names
         confidence = float(odds[best] / odds.sum())
-        expected.append((p_clean, -loss, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
-    for row, (p_clean, minus, i, file, given, suggested, confidence, wrong) in zip(
+        expected.append((-loss, p_clean, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
+    for row, (minus, p_clean, i, file, given, suggested, confidence, wrong) in zip(
         table.to_dict("records"), sorted(expected)
     ):
         assert (row["index"], row["file"], row["given"], row["suggested"]) == (i, file, given, suggested)
@@ -74,14 +75,15 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
     assert len(table) == len(trained.data.given) == 24
 
 
-def test_equal_posteriors_are_ranked_by_the_loss(trained, monkeypatch):
-    def certain(outputs, epoch, m):
-        division = Trainer.divide(trained, outputs, epoch, m)
-        return dataclasses.replace(division, p_clean=np.zeros(24))
+def test_the_largest_loss_comes_first_whatever_the_mixture_says(trained, monkeypatch):
+    def the_other_way_round(outputs, epoch, m):
+        loss = outputs["loss_cls"].double().numpy()
+        return dataclasses.replace(Trainer.divide(trained, outputs, epoch, m), p_clean=loss / loss.max())
 
-    monkeypatch.setattr(trained, "divide", certain)
-    loss = suspects.rank(trained)["loss"]
-    assert loss.is_monotonic_decreasing and loss.nunique() > 1
+    monkeypatch.setattr(trained, "divide", the_other_way_round)
+    table = suspects.rank(trained)
+    assert table["loss"].is_monotonic_decreasing and table["loss"].nunique() > 1
+    assert table["p_clean"].iloc[0] > table["p_clean"].iloc[-1]
 
 
 def test_without_truth_or_files_the_columns_are_left_out(trained):
@@ -111,6 +113,20 @@ def test_plain_cross_entropy_has_a_ranking_too(trained):
     plain = Trainer(trained.config.replace(method="ce", warm_up=2), trained.data)
     plain.epoch = 1
     assert len(suspects.rank(plain)) == 24
+
+
+def test_losses_over_epochs_are_those_of_both_networks_after_each_epoch(trained):
+    config = trained.config.replace(method="ce", lr_drops=())
+    found = suspects.losses_over_epochs(Trainer(config, trained.data))
+    again, expected = Trainer(config, trained.data), []
+    for epoch in range(2):
+        again.run_epoch(epoch)
+        both = [
+            F.cross_entropy(again.per_sample(net)["logits"], trained.data.given, reduction="none") for net in again.nets
+        ]
+        expected.append(((both[0] + both[1]) / 2).numpy())
+    assert found == pytest.approx(np.stack(expected), rel=1e-5)
+    assert not np.allclose(found[0], found[1])
 
 
 def test_dropping_takes_the_first_of_the_ranking_and_keeps_the_rest_in_order(trained):
@@ -219,7 +235,7 @@ def test_from_a_folder_to_a_csv_in_two_commands(tmp_path):
     assert re.search(r"\d+ of 24 labels are suspect \(p_clean < 0\.5\)", done.output)
     assert "script" not in done.output and "really wrong" not in done.output
     table = pd.read_csv(tmp_path / "run" / "suspects.csv")
-    assert sorted(table["index"]) == list(range(24)) and table["p_clean"].is_monotonic_increasing
+    assert sorted(table["index"]) == list(range(24)) and table["loss"].is_monotonic_decreasing
     assert invoke("suspects", tmp_path / "run", "--images", images, "--out", tmp_path / "my.csv").exit_code == 0
     assert (tmp_path / "my.csv").read_bytes() == (tmp_path / "run" / "suspects.csv").read_bytes()
 

@@ -11,7 +11,7 @@ from .labels import fitted_line, loss_histograms, noise_rates, soft_targets
 from .pairs import candidate_sets, on_circle, pair_masks
 from .plugged import arms, gain_over, logit_pushes
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
-from .suspects import precision_curves, removal_curves
+from .suspects import precision_curves, seed_rows
 from .tables import dot_rows, recorded_rows
 from .training import curves, image_grid, method_dots, training
 from .way import concept_map
@@ -48,7 +48,7 @@ __all__ = [
     "panels",
     "precision_curves",
     "recorded_rows",
-    "removal_curves",
+    "seed_rows",
     "soft_targets",
     "training",
 ]

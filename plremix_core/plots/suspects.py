@@ -1,6 +1,5 @@
 """Rankings of suspect labels, and what cleaning by them is worth."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from .style import COLOURS, DASHES, UNUSED, panels
@@ -38,26 +37,38 @@ def precision_curves(counts, rankings: dict, rate: float, *, at: int = 100) -> F
     return figure
 
 
-def removal_curves(shares, holdout, test) -> Figure:
-    """Accuracy after dropping a share of the suspects, on the hold-out's given labels and on the test set.
+def seed_rows(values: dict, finding: str, xlabel: str, *, chance: dict | None = None) -> Figure:
+    """One panel a kind of noise, one row a method: one dot a seed, a bar at their mean.
 
     Parameters
     ----------
-    shares : ndarray of shape (R,)
-        Dropped share of the training images, in [0, 1]; the first is 0.
-    holdout, test : ndarray of shape (S, R)
-        Accuracies by seed, in [0, 1].
+    values : dict of str to DataFrame of shape (methods, seeds)
+        By the panel's title; all with the same index, the methods from the top down. A method whose name begins with
+        PLReMix takes the colour of ours.
+    finding : str
+        Title of the whole.
+    xlabel : str
+        Quantity and unit.
+    chance : dict of str to float, optional
+        By the panel's title, what a random answer comes to: a grey line.
 
     Returns
     -------
     Figure
     """
-    figure, axes = panels(2, height=3.5)
-    names = {"hold-out, given labels": holdout, "test set, true labels": test}
-    for number, (ax, (name, values)) in enumerate(zip(axes[0], names.items())):
-        ax.plot(100 * shares, values.T, color=COLOURS[number], linewidth=0.8, alpha=0.5)
-        ax.plot(100 * shares, values.mean(axis=0), color=COLOURS[number], linewidth=2, marker="o")
-        best = shares[np.argmax(values.mean(axis=0))]
-        ax.set(title=f"{name}: best without {best:.0%}", ylabel="accuracy (fraction)")
-        ax.set(xlabel="most suspect images dropped (% of all)", xticks=100 * shares)
+    methods = next(iter(values.values())).index
+    width = 2.2 + 2.5 * len(values)
+    figure, axes = panels(len(values), width=width, height=0.34 * len(methods) + 1.4, sharey=True)
+    for ax, (title, table) in zip(axes[0], values.items()):
+        if chance is not None:
+            ax.axvline(chance[title], color=UNUSED, linewidth=1.5)
+        for place, (name, found) in enumerate(table.iterrows()):
+            ours = name.startswith("PLReMix")
+            style = dict(color=COLOURS[0] if ours else "black", mfc=COLOURS[0] if ours else "none")
+            ax.plot(found, [place] * len(found), "o" if ours else "s", ms=5, alpha=0.7, **style)
+            ax.plot(found.mean(), place, "|", color=style["color"], ms=15, mew=1.8)
+        ax.set_title(title, fontsize=10)
+        ax.set(xlabel=xlabel, yticks=range(len(methods)), yticklabels=list(methods), ylim=(len(methods) - 0.5, -0.5))
+        ax.grid(axis="x", alpha=0.3)
+    figure.suptitle(finding, weight="bold", fontsize=11.5)
     return figure
