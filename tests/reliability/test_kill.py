@@ -1,6 +1,7 @@
 """A training that is killed, at any moment, goes on from its newest checkpoint and ends with the same bits."""
 
 import builtins
+import functools
 import json
 import os
 import random
@@ -293,12 +294,18 @@ def test_what_a_lost_history_held_is_written_again_by_going_on(straight, tmp_pat
 def test_the_command_ends_with_the_signals_status_and_says_how_to_go_on(tmp_path, number, status):
     small = "--limit-train 200 --holdout 0 --epochs 500 --warm-up 1 --steps-per-epoch 1 --width 4 --blocks [1]".split()
     command = [sys.executable, "-m", "plremix_core", "train", *small, "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 300
-    while not checkpoint.saved(tmp_path / "run") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    process.send_signal(number)
-    told = process.communicate(timeout=300)[1]
+    heard = functools.partial(
+        signal.signal, signal.SIGINT, signal.SIG_DFL
+    )  # ignored by what a shell put into background
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    try:
+        deadline = time.monotonic() + 300
+        while not checkpoint.saved(tmp_path / "run") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(number)
+        told = process.communicate(timeout=300)[1]
+    finally:
+        process.kill()
     assert process.returncode == status, told[-2000:]
     assert tiny.sound(tmp_path / "run") >= 1
     assert number != signal.SIGINT or f"plremix train --resume {tmp_path / 'run'}" in told
