@@ -247,7 +247,7 @@ EXTREMES = {
 
 
 @pytest.mark.parametrize("name", EXTREMES)
-@pytest.mark.parametrize("method", ["ce", "plremix"])
+@pytest.mark.parametrize("method", [pytest.param("ce", marks=pytest.mark.long), "plremix"])
 def test_valid_extremes_train_to_finite_weights_and_figures(name, method):
     images = EXTREMES[name]
     trainer = Trainer(tiny.settings(epochs=3, warm_up=1, steps_per_epoch=2, method=method), images)

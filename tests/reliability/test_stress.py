@@ -27,7 +27,7 @@ def small(**changes):
     return tiny.settings(epochs=EPOCHS, warm_up=WARM_UP, steps_per_epoch=2, **changes)
 
 
-@pytest.mark.parametrize("method", ["dividemix", "plremix"])
+@pytest.mark.parametrize("method", [pytest.param("dividemix", marks=pytest.mark.long), "plremix"])
 def test_parts_of_any_size_at_any_epoch_train_on_and_are_named_in_the_log(monkeypatch, caplog, method, tries):
     divide, count = Trainer.divide, 0
     for clean in PARTS.values():
@@ -104,7 +104,9 @@ LABELS = {
 
 
 @pytest.mark.parametrize("name", LABELS)
-@pytest.mark.parametrize("method", ["ce", "dividemix", "naive-2d", "plremix"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("ce", marks=pytest.mark.long), pytest.param("naive-2d", marks=pytest.mark.long), "plremix"]
+)
 def test_absurd_labels_train_to_finite_figures(name, method):
     trainer = Trainer(small(method=method), labelled(LABELS[name]))
     trainer.fit(progress=False)
