@@ -149,7 +149,7 @@ def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monk
     (tmp_path / "data" / "results").mkdir(parents=True)
     monkeypatch.setattr(lab, "ROOT", tmp_path)
     ours, other = lab.SWAPS[control]
-    (tmp_path / "data" / "results" / "s.csv").write_text(f"method,x\n{ours},1\n{other},2\nthird,3\n")
+    (tmp_path / "data" / "results" / "s.csv").write_text(f'method,x\n"{ours}",1\n"{other}",2\nthird,3\n')
     assert lesson().recorded("s")["method"].tolist() == [ours, other, "third"]
     swapped = lesson(control).recorded("s")
     assert swapped["method"].tolist() == [other, ours, "third"] and swapped["x"].tolist() == [1, 2, 3]
