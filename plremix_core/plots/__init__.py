@@ -1,7 +1,7 @@
 """Figures: arrays in, `Figure` out. Nothing here fits, trains or draws random numbers.
 
-One meaning a colour everywhere: clean = blue circle, noisy = vermilion cross, unused = grey dot; our method solid,
-what it is compared with dashed.
+One meaning a colour everywhere: clean = blue circle, noisy = vermilion cross, unused = grey dot; a method has one
+colour and line (`METHOD_STYLES`), ours solid, what it is compared with dashed.
 """
 
 from .bench import bench
@@ -10,10 +10,10 @@ from .division import class_similarity, loss_planes, mixture_surfaces
 from .labels import fitted_line, loss_histograms, noise_rates, soft_targets
 from .pairs import candidate_sets, on_circle, pair_masks
 from .plugged import arms, gain_over, logit_pushes
-from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, NOISY, STYLE, UNUSED, panels
+from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, METHOD_STYLES, NOISY, STYLE, UNUSED, line_styles, panels
 from .suspects import precision_curves, seed_rows
 from .tables import dot_rows, recorded_rows
-from .training import curves, image_grid, method_dots, training
+from .training import curves, image_grid, leader, method_dots, training
 from .way import concept_map
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "CLEAN",
     "COLOURS",
     "DASHES",
+    "METHOD_STYLES",
     "NOISY",
     "STYLE",
     "UNUSED",
@@ -35,6 +36,8 @@ __all__ = [
     "fitted_line",
     "gain_over",
     "image_grid",
+    "leader",
+    "line_styles",
     "logit_pushes",
     "loss_histograms",
     "loss_planes",

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CLASS_COLOURS, COLOURS, UNUSED, panels
+from .style import CLASS_COLOURS, COLOURS, UNUSED, line_styles, panels
 
 
 def maps(finding: str, rows: list[dict], labels, names) -> Figure:
@@ -65,13 +65,13 @@ def measure_dots(table, titles: dict, names: dict) -> Figure:
             for row, (method, part) in enumerate(
                 (m, table[(table.method == m) & (table.space == space)]) for m in names
             ):
-                colour = COLOURS[0] if method == "plremix" else "black"
+                colour = line_styles([method])[method][0]
                 style = dict(color=colour, mfc=colour if fill else "none", alpha=0.7)
                 ax.plot(part[measure], [row + shift] * len(part), "o", **style)
                 ax.plot(part[measure].mean(), row + shift, "|", color=colour, ms=13, mew=1.5)
         ax.set(title=title, xlabel=xlabel, yticks=range(len(names)), yticklabels=list(names.values()))
+        ax.set_ylim(len(names) - 0.5, -0.5)  # the first at the top, room for its label and dots
         ax.grid(axis="x", alpha=0.3)
-    axes[0, 0].invert_yaxis()
     handles = [mpl.lines.Line2D([], [], color="black", marker="o", ls="", mfc=c) for c in ("black", "none")]
     figure.legend(handles, ["projections", "backbone features"], loc="outside lower center", ncols=2)
     return figure

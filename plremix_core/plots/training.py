@@ -1,9 +1,10 @@
 """Curves over epochs, methods side by side, and pictures with their labels."""
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import CLEAN, COLOURS, DASHES, NOISY, UNUSED, panels
+from .style import CLEAN, NOISY, UNUSED, line_styles, panels
 
 
 def curves(
@@ -19,7 +20,7 @@ def curves(
     Parameters
     ----------
     series : list of dict of str to ndarray of shape (S, E)
-        Curves of a panel by name, S seeds and E epochs; a name that begins with clean or noisy takes that colour.
+        Curves of a panel by name, S seeds and E epochs; colour and line are those of `line_styles`.
     titles, ylabels : list of str
         One a panel; a title is the finding, a label the quantity and its unit.
     xlabel : str
@@ -33,12 +34,13 @@ def curves(
     """
     figure, axes = panels(len(series), height=3.6)
     for ax, group, title, ylabel in zip(axes[0], series, titles, ylabels):
-        for number, (name, values) in enumerate(group.items()):
-            colour = {"clean": CLEAN, "noisy": NOISY, "coin": UNUSED}.get(name.split()[0], COLOURS[number])
+        styles = line_styles(group)
+        for name, values in group.items():
+            colour, dash = styles[name]
             marker = {"clean": "o", "noisy": "x"}.get(name.split()[0], "")
             epochs = range(1, values.shape[1] + 1)
             ax.plot(epochs, values.T, color=colour, linewidth=0.7, alpha=0.45)
-            style = dict(color=colour, linestyle=DASHES[number], marker=marker, linewidth=2)
+            style = dict(color=colour, linestyle=dash, marker=marker, linewidth=2)
             ax.plot(epochs, values.mean(axis=0), label=name, **style)
         if ticks is not None:
             ax.set_xticks(epochs, ticks)
@@ -68,15 +70,17 @@ def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     Figure
     """
     figure, axes = panels(3, width=11, height=3.5)
-    ax = axes[0, 0]
-    ax.plot(table["epoch"] + 1, table["test_accuracy"], color=COLOURS[0], lw=2, label=name)
-    ax.plot(baseline["epoch"] + 1, baseline["test_accuracy"], color=COLOURS[1], lw=2, ls="--", label="cross-entropy")
+    ax, (colour, dash) = axes[0, 0], line_styles([name])[name]
+    plain, dashes = line_styles(["ce"])["ce"]
+    ax.plot(table["epoch"] + 1, table["test_accuracy"], color=colour, lw=2, ls=dash, label=name)
+    ax.plot(baseline["epoch"] + 1, baseline["test_accuracy"], color=plain, lw=2, ls=dashes, label="cross-entropy")
     ends = (one["test_accuracy"].tail(10).mean() for one in (table, baseline))  # as `History.last`
-    ax.set(title="{} ends at {:.0%}, cross-entropy at {:.0%}".format(name, *ends), ylabel="test accuracy (fraction)")
+    ax.set_title("Last ten epochs: {} {:.0%},\ncross-entropy {:.0%}".format(name, *ends))
+    ax.set_ylabel("test accuracy (fraction)")
     for m, style in ((1, "-"), (2, ":")):
         for ax, column in ((axes[0, 1], f"auc_{m}"), (axes[0, 2], f"clean_{m}")):
             if column in table:
-                ax.plot(table["epoch"] + 1, table[column], style, color=COLOURS[0], lw=2, label=f"network {m}")
+                ax.plot(table["epoch"] + 1, table[column], style, color=colour, lw=2, label=f"network {m}")
     found = table.get("auc_1", table["epoch"] * float("nan")).iloc[-1]
     axes[0, 1].set(title=f"The division ends at AUC {found:.2f}", ylabel="AUC of p(clean)")
     axes[0, 2].axhline(clean, color=UNUSED, lw=1.5, ls="--", label="true number")
@@ -90,8 +94,26 @@ def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     return figure
 
 
+def leader(last) -> str | None:
+    """The method of the highest mean, if it leads the next by more than both standard deviations together.
+
+    Parameters
+    ----------
+    last : DataFrame of shape (methods, seeds)
+        Accuracy by method and seed.
+
+    Returns
+    -------
+    str or None
+        Its name; None if the lead is within the spread of the seeds.
+    """
+    mean, spread = last.mean(axis=1), last.std(axis=1)
+    first, second = mean.nlargest(2).index
+    return first if mean[first] - mean[second] > spread[first] + spread[second] else None
+
+
 def method_dots(last, best, xlabel: str) -> Figure:
-    """One row a method, one dot a seed: last epochs filled, best epoch hollow.
+    """One row a method, one dot a seed, a little apart: last epochs filled, best epoch hollow.
 
     Parameters
     ----------
@@ -105,17 +127,19 @@ def method_dots(last, best, xlabel: str) -> Figure:
     Figure
     """
     order = last.mean(axis=1).sort_values().index
-    figure, axes = panels(1, height=0.55 * len(order) + 1.2, width=7)
-    ax = axes[0, 0]
+    figure, axes = panels(1, height=0.6 * len(order) + 1.2, width=7)
+    ax, spread = axes[0, 0], np.linspace(-0.1, 0.1, last.shape[1])
     for row, method in enumerate(order):
-        colour = COLOURS[0] if method == "plremix" else "black"
-        ax.plot(best.loc[method], [row + 0.16] * best.shape[1], "o", mfc="none", color=colour, alpha=0.6)
-        ax.plot(last.loc[method], [row] * last.shape[1], "o", color=colour)
-        ax.plot(last.loc[method].mean(), row, "|", color=colour, ms=22, mew=2)
+        colour = line_styles([method])[method][0]
+        ax.plot(best.loc[method], row + 0.22 + spread, "o", mfc="none", color=colour, alpha=0.8)
+        ax.plot(last.loc[method], row - 0.14 + spread, "o", color=colour, alpha=0.8)
+        ax.plot(last.loc[method].mean(), row - 0.14, "|", color="black", ms=20, mew=1.5)
     ax.plot([], [], "o", color="black", label="last ten epochs")
-    ax.plot([], [], "o", mfc="none", color="black", alpha=0.6, label="best epoch (picked on the test set)")
-    ax.set(yticks=range(len(order)), yticklabels=order, xlabel=xlabel)
-    ax.set_title(f"{order[-1]} ends highest, {order[0]} lowest")
+    ax.plot([], [], "o", mfc="none", color="black", alpha=0.8, label="best epoch (picked on the test set)")
+    ax.set(yticks=range(len(order)), yticklabels=order, xlabel=xlabel, ylim=(-0.5, len(order) - 0.5))
+    first, final = leader(last), leader(-last)
+    ends = [f"{first} highest" if first else "no clear winner", f"{final} lowest" if final else "no clear loser"]
+    ax.set_title("Last ten epochs: " + ", ".join(ends))
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=2, fontsize=9)
     ax.grid(axis="x", alpha=0.3)
     return figure
