@@ -147,6 +147,15 @@ class Config:
         settings = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
+    def require_same(self, other: "Config | None", owner: str) -> None:
+        """Refuse other settings than these, those of `owner`; the device does not count."""
+        if other is not None and other.fingerprint() != self.fingerprint():
+            names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
+            new = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(self, name)}
+            old = ", ".join(f"{name}={getattr(self, name)!r}" for name in new)
+            got = ", ".join(f"{name}={value!r}" for name, value in new.items())
+            require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
+
 
 _POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperature temperature stem_stride pooled"
 _FRACTION = "rate momentum proto_momentum"

@@ -1,7 +1,6 @@
 """Data sets by name or from folders, the part of one that a run trains on, and its noise."""
 
 import dataclasses
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +224,6 @@ def _given(config: Config, whole: Dataset, chosen: Tensor, images: Tensor, folde
         return whole.given[chosen]
     if config.noise == "file":
         given = label_files.read(config.label_file, len(whole.given), whole.num_classes)
-        if whole.true is not None and noise_module.real_rate(given, whole.true.numpy()) > 1 - 1 / whole.num_classes:
-            warnings.warn(f"{config.label_file} is right no more often than by chance: another order?", stacklevel=3)
         return torch.from_numpy(given)[chosen]
     known = whole.true is not None
     require(known, "noise", f"none or file on {whole.name}", config.noise, "Its true labels are not known.")

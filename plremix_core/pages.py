@@ -16,6 +16,7 @@ from .checkpoint import write_atomic
 from .lab import FINISH_MIME
 
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
+LINK = re.compile(r"\](?=\s*[(:\[])")  # of Markdown: links, pictures and what they refer to
 MISSING_ALT = 'alt="No description has been provided for this image"'
 STYLE = """:root { color-scheme: light dark; --page: #f6f7f9; --card: #fff; --ink: #1c2430; --quiet: #5b6675;
 --line: #d9dee5; --link: #0a5ea8; --good: #00714f; --bad: #b3400a }
@@ -71,7 +72,7 @@ def write_page(executed: Path) -> Path:
     for cell in notebook.cells:
         for out in cell.get("outputs", []):
             if "text/markdown" in out.get("data", {}):  # may name classes or files of somebody's data
-                out.data["text/markdown"] = TAG.sub("&lt;", out.data["text/markdown"])
+                out.data["text/markdown"] = LINK.sub("&#93;", TAG.sub("&lt;", out.data["text/markdown"]))
     place = {"metadata": {"name": executed.stem, "path": str(executed.parent)}}
     body, _ = HTMLExporter(embed_images=True, exclude_input_prompt=True).from_notebook_node(notebook, place)
     for cell in notebook.cells:  # nbconvert drops the alternative text of figures

@@ -1,4 +1,4 @@
-"""The command ``plremix selftest``: run tests/reliability by pytest, print a table of the tests, keep it as JSON."""
+"""The command ``plremix selftest``: run the tests of reliability by pytest, print a table of them, keep it as JSON."""
 
 import json
 import subprocess
@@ -19,6 +19,7 @@ from .lab import ROOT
 
 TESTS = Path("tests", "reliability")
 THEMES = ("damage", "stress", "input", "honesty", "kill", "closed", "load")  # what takes longest comes last
+ENGINE = ("augment", "trainer", "whole_step", "distributed")  # same bits, literal steps, Pillow, several processes
 RECORD = ROOT / "data" / "results" / "reliability.json"
 
 
@@ -74,10 +75,10 @@ def read(path: Path) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """The rows for the terminal, with what failed or was skipped explained."""
     width = max(len(row.test) for row in rows)
-    lines = [f"{'theme':8} {'test':{width}} {'tries':>6} {'result':7} seconds"]
+    lines = [f"{'theme':11} {'test':{width}} {'tries':>6} {'result':7} seconds"]
     for row in rows:
-        lines.append(f"{row.theme:8} {row.test:{width}} {row.tries:6d} {row.result:7} {row.seconds:7.1f}")
-        lines += [f"{'':8}   {row.reason}"] if row.reason else []
+        lines.append(f"{row.theme:11} {row.test:{width}} {row.tries:6d} {row.result:7} {row.seconds:7.1f}")
+        lines += [f"{'':11}   {row.reason}"] if row.reason else []
     counts = {result: sum(row.result == result for row in rows) for result in ("passed", "failed", "skipped")}
     told = ", ".join(f"{count} {result}" for result, count in counts.items() if count)
     return "\n".join([*lines, f"{len(rows)} tests, {sum(row.tries for row in rows):,} tries: {told}"])
@@ -88,6 +89,7 @@ def run(everything: bool, only: str) -> tuple[list[Row], bool]:
     require((ROOT / TESTS).is_dir(), "tests", "in the repository", str(ROOT / TESTS), "Work in a clone of it.")
     marks = "" if everything else "not long"
     files = [str(TESTS / f"test_{theme}.py") for theme in THEMES]
+    files += [f"tests/test_{module}.py" for module in ENGINE if everything]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "junit.xml")
         command = [sys.executable, "-m", "pytest", "-q", "--durations=0", "--durations-min=60", *files, "-m", marks]
@@ -111,6 +113,7 @@ def command(everything, only, out, keep) -> None:
     plremix selftest --all --record       all of it, kept in the repository
     plremix selftest --only kill
     """
+    require(not keep or (everything and not only), "record", "of all tests", "a part", "Give --all and no --only.")
     start = time.perf_counter()
     rows, complete = run(everything, only)
     seconds = round(time.perf_counter() - start, 1)

@@ -56,7 +56,9 @@ class Trainer:
             most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
         )
         self.config, self.data = config, data
-        watch.warn_of_data(config, data)
+        heard: list[str] = []
+        with watch.listening(heard.append):
+            watch.warn_of_data(config, data)
         distributed.require_even(config.batch_size)
         self.folder = None if folder is None else Path(folder)
         found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -77,7 +79,7 @@ class Trainer:
         start = torch.full((data.num_classes,), 1 / data.num_classes, device=self.device)
         self.adaptive = SelfAdaptive(start[0].clone(), start)
         self.epoch, self.rows, self.whole = 0, [], True
-        self.stretches, self.notes = [], []
+        self.stretches, self.notes = [], [[0, text] for text in heard]
         self.divisions: list[gmm.Division] = []
 
     def fit(self, progress: bool = True, on_epoch: Callable[["Trainer", dict], None] | None = None) -> History:
@@ -143,8 +145,6 @@ class Trainer:
             for m, division in enumerate(self.divisions):
                 quality = division.quality(self.right) | self.prototype_quality(outputs[m])
                 row |= {f"{name}_{m + 1}": value for name, value in quality.items()}
-        if epoch >= config.warm_up:
-            watch.warn_of_collapse(self, outputs if semi else [])
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
                 group["lr"] = row[f"lr_{m + 1}"] = config.lr_at(epoch)
@@ -163,6 +163,7 @@ class Trainer:
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
+        watch.warn_of_collapse(self)
         row["seconds"] = time.perf_counter() - start
         return row
 
@@ -236,7 +237,11 @@ class Trainer:
 
     @classmethod
     def resume(
-        cls, folder: str | Path, data: Dataset | None = None, data_folder: str | Path | None = None
+        cls,
+        folder: str | Path,
+        data: Dataset | None = None,
+        data_folder: str | Path | None = None,
+        config: Config | None = None,
     ) -> "Trainer":
         """Continue a run from its newest sound checkpoint; `fit` then goes on to the same weights.
 
@@ -248,6 +253,8 @@ class Trainer:
             The run's data; by default `data.prepare` of the stored settings.
         data_folder : path, optional
             Where `data.prepare` looks; see `data.load`.
+        config : Config, optional
+            What the run is expected to have been started with.
 
         Returns
         -------
@@ -256,11 +263,17 @@ class Trainer:
         Raises
         ------
         ValueError
-            If there is no sound checkpoint, it is none of a training, or the data are not those of the run.
+            If there is no sound checkpoint, it is none of a training, the data are not those of the run, or it was
+            started with other settings than `config`.
         """
-        state = checkpoint.load_newest(Path(folder))
-        checkpoint.require_whole(state, Path(folder))
-        config = from_dict(state["config"])
-        trainer = cls(config, prepare(config, data_folder) if data is None else data, folder)
+        notes: list[str] = []
+        with watch.listening(notes.append):
+            state = checkpoint.load_newest(Path(folder))
+            checkpoint.require_whole(state, Path(folder))
+            stored = from_dict(state["config"])
+            stored.require_same(config, f"the run in {folder}")
+            trainer = cls(stored, prepare(stored, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
+        told = {text for _, text in trainer.notes}
+        trainer.notes += [[trainer.epoch, text] for text in dict.fromkeys(notes) if text not in told]
         return trainer

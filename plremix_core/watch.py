@@ -2,12 +2,12 @@
 
 import contextlib
 import datetime
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from . import distributed, machine
 from .checkpoint import write_atomic
@@ -26,19 +26,34 @@ TOLD = 20  # warnings that a result holds; their number is told in any case
 log = logging.getLogger("plremix")
 
 
-class _Notes(logging.Handler):
-    """Adds the warnings of a training to its notes and, at once, to ``log.txt``."""
+class _Listener(logging.Handler):
+    """Hands every warning on as a line of text."""
 
-    def __init__(self, trainer: "Trainer") -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
-        self.trainer = trainer
+        self.tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = f"{record.levelname.lower()}: {record.getMessage()}"
-        self.trainer.notes.append([self.trainer.epoch, text])
-        if self.trainer.folder is not None and distributed.rank() == 0:
-            with contextlib.suppress(OSError), open(self.trainer.folder / "log.txt", "a", encoding="utf-8") as file:
-                file.write(text + "\n")
+        self.tell(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextlib.contextmanager
+def listening(tell: Callable[[str], None]) -> Iterator[None]:
+    """Call `tell` with every warning of the package while it lasts."""
+    listener = _Listener(tell)
+    log.addHandler(listener)
+    try:
+        yield
+    finally:
+        log.removeHandler(listener)
+
+
+def note(trainer: "Trainer", text: str) -> None:
+    """Add a warning to the notes of a training and, at once, to its ``log.txt``."""
+    trainer.notes.append([trainer.epoch, text])
+    if trainer.folder is not None and distributed.rank() == 0:
+        with contextlib.suppress(OSError), open(trainer.folder / "log.txt", "a", encoding="utf-8") as file:
+            file.write(text + "\n")
 
 
 @contextlib.contextmanager
@@ -61,12 +76,8 @@ def watched(trainer: "Trainer") -> Iterator[None]:
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     device = machine.processor(trainer.device)
     trainer.stretches.append(dict(from_epoch=trainer.epoch, device=device, date=now))
-    notes = _Notes(trainer)
-    log.addHandler(notes)
-    try:
+    with listening(functools.partial(note, trainer)):
         yield
-    finally:
-        log.removeHandler(notes)
 
 
 def lines(history: History, notes: list) -> list[str]:
@@ -123,34 +134,32 @@ def warn_of_data(config: Config, data: Dataset) -> None:
     if missing:
         names = ", ".join(data.class_names[c] for c in missing[:5])
         log.warning("%d classes have no given label (%s%s)", len(missing), names, ", ..." * (len(missing) > 5))
+    if config.noise == "file" and data.true is not None and data.real_rate > 1 - 1 / data.num_classes:
+        log.warning("%s is right no more often than by chance: another order?", config.label_file)
     idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
     if idle and config.parts.repel == "plr":
         log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)
 
 
-def warn_of_collapse(trainer: "Trainer", outputs: list[dict[str, Tensor]]) -> None:
-    """Name in the log, in the same epoch, a network that says one class of all images or projects them to one point.
+def warn_of_collapse(trainer: "Trainer") -> None:
+    """Name in the log a network that says one class of all images or projects them to one point.
 
     Parameters
     ----------
     trainer : Trainer
-        After its warm-up.
-    outputs : list of dict
-        Of the divide pass, one a network; empty: some training images are looked at.
+        At the end of an epoch; some of its training images are looked at.
     """
     given = trainer.given
-    if not outputs:
-        some = torch.linspace(0, len(given) - 1, min(SAMPLE, len(given)), device=given.device).long()
-        pairs = [trainer.predict(net, trainer.images[some]) for net in trainer.nets]
-        outputs = [dict(logits=logits, projection=projection) for logits, projection in pairs]
+    some = torch.linspace(0, len(given) - 1, min(SAMPLE, len(given)), device=given.device).long()
     usual = float(torch.bincount(given).max()) / len(given)
-    for m, out in enumerate(outputs):
-        counts = torch.bincount(out["logits"].argmax(dim=1))
-        share, name = float(counts.max()) / len(out["logits"]), trainer.data.class_names[int(counts.argmax())]
+    for m, net in enumerate(trainer.nets):
+        logits, projection = trainer.predict(net, trainer.images[some])
+        counts = torch.bincount(logits.argmax(dim=1))
+        share, name = float(counts.max()) / len(logits), trainer.data.class_names[int(counts.argmax())]
         if share >= COLLAPSED and usual < ONE_CLASS:
             text = "epoch %d, network %d has collapsed: it says %s of %.0f %% of the training images"
             log.warning(text, trainer.epoch, m + 1, name, 100 * share)
-        length = float(out["projection"].mean(dim=0).norm())
+        length = float(projection.mean(dim=0).norm())
         if length >= COLLAPSED and trainer.config.parts.repel != "none":
             text = "epoch %d, network %d has collapsed: all projections point one way (mean length %.3f)"
             log.warning(text, trainer.epoch, m + 1, length)

@@ -298,6 +298,17 @@ def test_resume_of_a_finished_run_has_nothing_to_do(straight, tmp_path):
     assert bits(resumed) == bits(straight[0])
 
 
+def test_resume_refuses_other_settings_than_the_runs_and_names_them(tmp_path):
+    config = settings(epochs=1)
+    trained(config, dataset(), tmp_path)
+    assert Trainer.resume(tmp_path, dataset(), config=config.replace(device="cpu")).epoch == 1
+    wanted = (
+        f"settings must be those of the run in {tmp_path} \\(lr={config.lr!r}\\), got 'lr=0.5'. Take another folder"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        Trainer.resume(tmp_path, dataset(), config=config.replace(lr=0.5))
+
+
 def test_resume_prepares_the_data_of_the_settings_by_itself(tmp_path):
     config = settings(train_size=40, epochs=1)
     trained(config, data.prepare(config), tmp_path)

@@ -9,7 +9,7 @@ import pytest
 import tiny
 from click.testing import CliRunner
 
-from plremix_core import cell, checkpoint, machine, sweep_page, tables
+from plremix_core import cell, checkpoint, machine, sweep_page, tables, watch
 from plremix_core.__main__ import main
 from plremix_core.trainer import Trainer
 
@@ -70,6 +70,10 @@ def test_a_fallback_to_the_checkpoint_before_the_newest_shows_in_the_stretches(t
     trainer = Trainer.resume(tmp_path, tiny.images())
     trainer.fit(progress=False)
     assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 3]
+    told = [text for epoch, text in trainer.notes if epoch == 3 and "epoch-0004.pt is damaged" in text]
+    assert len(told) == 1  # said at once, and kept: in the log, the later checkpoints and the result
+    assert told[0] in (tmp_path / "log.txt").read_text().splitlines()
+    assert told[0] in watch.outcome(checkpoint.load_newest(tmp_path), trainer.history())["warnings"]
 
 
 def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(interrupted, tmp_path):
@@ -111,6 +115,8 @@ def test_the_command_writes_a_result_that_says_how_it_went(tmp_path, monkeypatch
     for path in tmp_path.glob("epoch-0006.*"):
         path.unlink()
     (tmp_path / "result.json").unlink()
+    with pytest.raises(ValueError, match="options beside --resume must be --data or --images, got '--epochs'"):
+        CliRunner().invoke(main, ["train", "--resume", str(tmp_path), "--epochs", "9"], catch_exceptions=False)
     ran = CliRunner().invoke(main, ["train", "--resume", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
     again = checkpoint.read_json(tmp_path / "result.json")

@@ -1,6 +1,7 @@
 """A training that is killed, at any moment, goes on from its newest checkpoint and ends with the same bits."""
 
 import builtins
+import datetime
 import functools
 import json
 import os
@@ -14,7 +15,7 @@ import time
 import pytest
 import tiny
 
-from plremix_core import checkpoint
+from plremix_core import checkpoint, watch
 from plremix_core.__main__ import run
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -222,6 +223,38 @@ def test_a_folder_that_cannot_be_made_or_written_is_one_clear_line(tmp_path, mon
         run()
 
 
+FILL = """
+import subprocess, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+with open(folder / "ballast", "wb", 0) as file:
+    try:
+        while True:
+            file.write(bytes(4096))
+    except OSError:
+        pass
+"""
+LOCK = """
+import subprocess, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [(FILL, "No space left on device"), pytest.param(LOCK, "Read-only file system", marks=pytest.mark.long)],
+)
+def test_the_command_ends_with_status_1_and_one_line_on_a_full_or_read_only_disk(tmp_path, spoil, word):
+    small = "--limit-train 40 --holdout 0 --epochs 9 --warm-up 1 --steps-per-epoch 1 --width 4 --blocks [1]".split()
+    command = [sys.executable, "-m", "plremix_core", "train", *small, "--out"]
+    done = on_a_small_disk(tmp_path, f"{spoil}sys.exit(subprocess.run({command} + [folder / 'run']).returncode)")
+    if done is None:
+        pytest.skip("no disk may be mounted here (unshare, tmpfs)")
+    assert done.returncode == 1 and word in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
 def test_a_folder_removed_in_mid_run_is_made_anew_with_a_warning_and_nothing_is_lost(tmp_path, caplog):
     folder, short = tmp_path / "run", dict(epochs=4, warm_up=1, steps_per_epoch=1)
 
@@ -240,7 +273,14 @@ def test_a_folder_removed_in_mid_run_is_made_anew_with_a_warning_and_nothing_is_
 def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
     """Years back and forth, in the clock and in the dates of the files."""
     years, expected = [0], straight[0]
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.datetime(2030 + years[0], 1, 1, tzinfo=zone)
+
     monkeypatch.setattr(time, "time", lambda: 1e9 + 3e7 * years[0])
+    monkeypatch.setattr(watch.datetime, "datetime", Clock)
 
     def jump(trainer, row):
         years[0] += (-30, 50, -10)[trainer.epoch % 3]
@@ -257,6 +297,8 @@ def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
     trainer.fit(progress=False)
     assert tiny.outcome(trainer) == expected
     assert (trainer.history().table["seconds"] >= 0).all()
+    dates = [stretch["date"][:4] for stretch in trainer.stretches]
+    assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 3] and dates[0] != dates[1]
 
 
 def test_a_second_training_is_kept_out_of_the_folder_while_the_first_lives(tmp_path):
