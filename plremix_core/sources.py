@@ -67,6 +67,8 @@ def read(name: str, folder: Path) -> dict[str, np.ndarray]:
     known = ", ".join((*FILES, *IMAGE_SIZE))
     require(name in FILES, "dataset", f"one of {known}", name, "For your own use data.from_arrays or data.from_folder.")
     path = folder if folder.suffix == ".npz" else folder / FILES[name]
+    if name == "fashion_mnist" and path != folder and not path.exists():
+        path = FOLDER / FILES[name]  # bundled: a folder of other sets need not hold it
     if path.exists() or path == folder or name == "fashion_mnist":
         remedy = "Restore it with git checkout." if name == "fashion_mnist" else "Check the path."
         require(path.is_file(), "dataset file", "present", str(path), remedy)

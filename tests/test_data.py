@@ -70,10 +70,15 @@ def arrays_of(path):
         return dict(archive)
 
 
-def test_a_missing_file_is_refused_with_the_way_to_restore_it(tmp_path):
+def test_a_missing_file_is_refused_with_the_way_to_restore_it(monkeypatch, tmp_path):
     message = "dataset file must be present, got '.*fashion_mnist_part.npz'. Restore it with git checkout."
+    monkeypatch.setattr(sources, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match=message):
-        data.load("fashion_mnist", tmp_path)
+        data.load("fashion_mnist")
+
+
+def test_a_folder_of_other_sets_need_not_hold_the_bundled_one(tmp_path):
+    assert data.load("fashion_mnist", tmp_path).fingerprint() == data.load("fashion_mnist").fingerprint()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.999])
