@@ -365,26 +365,20 @@ def test_no_file_log_or_traceback_holds_the_environment(tmp_path):
     assert [path.name for path in files if SECRET.encode() in path.read_bytes()] == []
 
 
-def test_dependencies_have_no_known_advisories():
+@pytest.mark.long
+def test_dependencies_have_no_known_advisories(tries):
     if importlib.util.find_spec("pip_audit") is None:
-        pytest.skip(
-            "pip-audit is not installed (pip install pip-audit; it asks the package index, so it needs a network)"
-        )
+        pytest.skip("pip-audit is not installed (pip install pip-audit; it asks the package index)")
     command = [sys.executable, "-m", "pip_audit", "--skip-editable", "--progress-spinner", "off", "--format", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if not done.stdout.startswith("{"):
         pytest.skip(f"pip-audit could not ask: {done.stderr.strip().splitlines()[-1][:200]}")
-    found = {
-        entry["name"]: [v["id"] for v in entry["vulns"]]
-        for entry in json.loads(done.stdout)["dependencies"]
-        if entry.get("vulns")
-    }
-    ours = {
-        re.match(r"[\w-]+", line)[0]
-        for line in (ROOT / "environment.yml").read_text().split("- ")
-        if line[:1].isalpha()
-    }
-    assert not {name: ids for name, ids in found.items() if name in ours}, found
+    entries = json.loads(done.stdout)["dependencies"]
+    known = [entry for entry in entries if "skip_reason" not in entry]
+    if not known:
+        pytest.skip(f"no advisory could be asked for: {entries[0]['skip_reason']} (as all {len(entries)})")
+    assert {entry["name"]: [v["id"] for v in entry["vulns"]] for entry in known if entry["vulns"]} == {}
+    tries(len(known))
 
 
 def test_a_checkpoint_shared_by_somebody_holds_no_path_or_name_of_its_maker(tmp_path):
