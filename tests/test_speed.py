@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from plremix_core import augment, batches, infer, steps
+from plremix_core import augment, batches, infer, losses, steps
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
 from plremix_core.gmm import Division
@@ -135,6 +137,52 @@ def test_the_images_are_not_changed_by_their_views():
     for _ in batches.passes(one.images, torch.arange(16).view(2, 8), 2, 2, one.config, generator(0)):
         pass
     assert torch.equal(one.images, before)
+
+
+class Waits(TorchDispatchMode):
+    """Notes every operation whose result decides sizes or is read on the host: on a GPU these wait."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "unique_dim", "_unique2")
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.seen = [], 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name, self.seen = function.name().removeprefix("aten::"), self.seen + 1
+        masks = [t for t in arguments[1] if t is not None and t.dtype == torch.bool] if name == "index.Tensor" else []
+        if masks or name.split(".")[0] in self.NAMES:
+            self.found.append(name)
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("kind", ["warm-up", "divided"])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kind):
+    one, logits, mean_terms, waits = trainer(precision=precision), torch.zeros(N, C), steps.mean_terms, Waits()
+    normalise_batch, seen = infer.normalise_batch, []
+
+    def begin(*arguments):
+        found = normalise_batch(*arguments)  # views come before
+        if not seen:
+            waits.__enter__()
+        seen.append(waits.seen)
+        return found
+
+    def finish(terms):
+        waits.__exit__(None, None, None)
+        return mean_terms(terms)
+
+    monkeypatch.setattr(losses, "check_labels", lambda *arguments, **options: None)  # looks at values on a CPU only,
+    monkeypatch.setattr(F, "one_hot", lambda labels, count: torch.eye(count, dtype=labels.dtype)[labels])  # as torch's
+    monkeypatch.setattr(batches, "passes", lambda *arguments, made=batches.passes: iter(list(made(*arguments))))
+    monkeypatch.setattr(infer, "normalise_batch", begin)
+    monkeypatch.setattr(steps, "mean_terms", finish)
+    one.train_divided(1, 0, halves(), logits) if kind == "divided" else one.train_supervised(0, 0)
+    assert waits.found == [] and waits.seen > 100 and len(seen) == one.config.steps_per_epoch
+    with waits:  # and it can tell
+        torch.arange(3)[torch.tensor([True, False, True])].sum().item()
+    assert waits.found == ["index.Tensor", "_local_scalar_dense"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
