@@ -45,6 +45,11 @@ def locked(folder: Path, patience: float) -> Iterator[int | None]:
                 if time.monotonic() >= deadline:
                     break
                 time.sleep(0.2)
+            except OSError as error:
+                if error.errno not in checkpoint.NO_LOCKS:
+                    raise
+                checkpoint.warn_no_locks(folder)
+                mine = True
         yield descriptor if mine else None
     finally:
         os.close(descriptor)
@@ -88,11 +93,14 @@ def prepare(folder: Path, cell: Cell) -> None:
 
 
 def fail(folder: Path, reason: str) -> dict:
-    """Mark a cell as failed, with the last lines of its log."""
-    logs = sorted(folder.glob("*.log"))
-    tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
-    content = dict(status="failed", reason=reason, date=_now(), log=tail)
-    checkpoint.write_json(folder / "failed.json", content)
+    """Mark a cell as failed, with the last lines of its log; the reason is returned even if it cannot be written."""
+    try:
+        logs = sorted(folder.glob("*.log"))
+        tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
+        content = dict(status="failed", reason=reason, date=_now(), log=tail)
+        checkpoint.write_json(folder / "failed.json", content)
+    except OSError as error:  # a full disk, a folder that is gone
+        reason += f" (not noted in its folder: {error})"
     return dict(status="failed", reason=reason)
 
 
@@ -116,26 +124,28 @@ def run(folder: str, data: str, gpus: list[str], threads: int) -> dict:
         `status`: done, failed (with `reason`) or busy (another process has the cell).
     """
     place = Path(folder)
-    cell = json.loads((place / "cell.json").read_text())
-    with locked(place, DYING) as lock:
-        if result(place, cell["fingerprint"]):
-            return dict(status="done")
-        if lock is None:
-            return dict(status="busy")
-        (place / "failed.json").unlink(missing_ok=True)
-        _begin(place)
-        worker = distributed.get_worker()
-        key = worker.get_current_task()
-        environment = {"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]} if gpus else {}
-        how = How(LEFT_OUT, (lock,), environment, lambda: _wanted(worker, key))
-        parameters = cell["parameters"] | ({"folder": folder, "data_folder": data} if cell["epochs"] else {})
-        try:
-            ran = batch.run_notebook(NOTEBOOKS / cell["notebook"], place, parameters, cell["timeout"], threads, how)
-            if ran.status != "ok":
-                return dict(status="stopped") if ran.reason == "stopped" else fail(place, ran.reason)
-            _finish(place, cell, ran)
-        except (ValueError, OSError) as error:
-            return fail(place, f"{type(error).__name__}: {error}")
+    try:
+        cell = json.loads((place / "cell.json").read_text())
+        with locked(place, DYING) as lock:
+            if result(place, cell["fingerprint"]):
+                return dict(status="done")
+            return dict(status="busy") if lock is None else _run(place, cell, lock, data, gpus, threads)
+    except (ValueError, OSError) as error:
+        return fail(place, f"{type(error).__name__}: {error}")
+
+
+def _run(place: Path, cell: dict, lock: int, data: str, gpus: list[str], threads: int) -> dict:
+    (place / "failed.json").unlink(missing_ok=True)
+    _begin(place)
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+    environment = {"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]} if gpus else {}
+    how = How(LEFT_OUT, (lock,), environment, lambda: _wanted(worker, key))
+    parameters = cell["parameters"] | ({"folder": str(place), "data_folder": data} if cell["epochs"] else {})
+    ran = batch.run_notebook(NOTEBOOKS / cell["notebook"], place, parameters, cell["timeout"], threads, how)
+    if ran.status != "ok":
+        return dict(status="stopped") if ran.reason == "stopped" else fail(place, ran.reason)
+    _finish(place, cell, ran)
     return dict(status="done", seconds=ran.seconds)
 
 
@@ -145,22 +155,39 @@ def _wanted(worker: distributed.Worker, key: str) -> bool:
 
 
 def _begin(folder: Path) -> None:
-    """Note the attempt; start again where nothing readable was left."""
-    start = 0
+    """Note the attempt; start again, with what is there set aside, where nothing readable was left."""
+    start, restarted = 0, False
     if epoch(folder):
         try:
-            start = checkpoint.load_newest(folder)["epoch"]
-        except ValueError:
-            for stump in folder.glob("epoch-*"):
-                stump.unlink()
-    line = json.dumps(dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=start))
-    with open(folder / "attempts.jsonl", "a") as file:
-        file.write(line + "\n")
+            state = checkpoint.load_newest(folder)
+            checkpoint.require_whole(state, folder)
+            start = state["epoch"]
+        except ValueError as error:
+            checkpoint.log.warning("%s: starts again: %s", folder, error)
+            for file in [file for file in folder.glob("epoch-*") if file.suffix != ".damaged"]:
+                file.rename(f"{file}.damaged")
+            restarted = True
+    line = dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=start)
+    line |= {"restarted": True} if restarted else {}
+    path = folder / "attempts.jsonl"
+    known = path.read_bytes().splitlines() if path.exists() else []  # a cut last line stays one line
+    checkpoint.write_atomic(path, b"".join(entry + b"\n" for entry in [*known, json.dumps(line).encode()]))
+
+
+def attempts(folder: Path) -> list[dict]:
+    """What is noted of each attempt; {} for a line that cannot be read: there was one, no more is known."""
+    path, found = folder / "attempts.jsonl", []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            entry = {}
+        found.append(entry if isinstance(entry, dict) else {})
+    return found
 
 
 def _finish(folder: Path, cell: dict, ran: batch.Result) -> None:
     """Compare what was trained with what was asked for, and write ``result.json``."""
-    lines = (folder / "attempts.jsonl").read_text().splitlines()
     executed = batch.read(folder / Path(cell["notebook"]).name)
     (finish,) = batch.records(executed, FINISH_MIME)
     content = dict(
@@ -174,13 +201,19 @@ def _finish(folder: Path, cell: dict, ran: batch.Result) -> None:
         date=datetime.date.today().isoformat(),
     )
     content |= _figures(folder, cell) if cell["epochs"] else {}
-    begun = [json.loads(line)["from_epoch"] for line in lines]  # also those that did not finish an epoch
-    content |= dict(attempts=len(begun), resumed=sum(epoch > 0 for epoch in begun))
-    if cell["epochs"]:
-        for old in sorted(folder.glob("epoch-*.pt"))[:-1]:
-            old.unlink()
-            old.with_suffix(".sha256").unlink(missing_ok=True)
+    tried = attempts(folder)  # also those that did not finish an epoch
+    resumed = sum(isinstance(entry.get("from_epoch"), int) and entry["from_epoch"] > 0 for entry in tried)
+    content |= dict(attempts=len(tried), resumed=max(resumed, content.get("resumed", 0)))
+    content |= {"restarted": True} if any(entry.get("restarted") is True for entry in tried) else {}
+    keep_newest(folder)
     checkpoint.write_json(folder / "result.json", content)
+
+
+def keep_newest(folder: Path) -> None:
+    """Delete all checkpoints but the newest."""
+    for _, old in checkpoint.saved(folder)[1:]:
+        old.unlink()
+        old.with_suffix(".sha256").unlink(missing_ok=True)
 
 
 def _figures(folder: Path, cell: dict) -> dict:

@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 KEEP = 2
-WRITTEN = ("epoch-", "history.csv.", "log.txt.")  # how the names of a training's unfinished files begin
+WRITTEN = ("epoch-", "history.csv.", "log.txt.", "attempts.jsonl.")  # how the names of unfinished files begin
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system without locks answers
 STATE = {"config", "data", "epoch", "rows", "nets", "optimizers", "adaptive"}
 log = logging.getLogger("plremix")
 
@@ -97,17 +100,28 @@ def alone(folder: Path | None) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        remedy = "Another process trains there: wait for it, or choose another folder."
+        other = read_json(folder / "training.owner")
+        who = f" ({other['pid']} on {other['host']})" if {"pid", "host"} <= set(other) else ""
+        remedy = f"Another process trains there{who}: wait for it, or choose another folder."
         raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}") from None
-    except NotImplementedError:  # some network file systems
-        log.warning("%s knows no locks: take care that no other training uses it", folder)
+    except (NotImplementedError, OSError) as error:  # some network file systems
+        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
+            raise
+        warn_no_locks(folder)
     try:
+        with contextlib.suppress(OSError):  # only for the message above
+            (folder / "training.owner").write_text(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
         for stump in folder.glob("*.tmp"):
             if stump.name.startswith(WRITTEN):
                 stump.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
+
+
+def warn_no_locks(folder: Path) -> None:
+    """Say that nothing keeps two processes out of one folder."""
+    log.warning("%s knows no locks: take care that no other training uses it", folder)
 
 
 def saved(folder: Path) -> list[tuple[int, Path]]:
@@ -177,7 +191,7 @@ def load_newest(folder: Path) -> dict:
     Raises
     ------
     ValueError
-        If there is no readable checkpoint, or one holds anything but tensors and plain Python.
+        If there is no readable checkpoint; where the sums fit, the message says what else the newest holds.
 
     Source
     ------
@@ -187,16 +201,22 @@ def load_newest(folder: Path) -> dict:
     -------
     The release cannot resume.
     """
+    foreign = None
     for _, path in saved(folder):
         sum_file, content, expected = path.with_suffix(".sha256"), b"", b"missing"
         with contextlib.suppress(FileNotFoundError):  # no sum, or a running training has just dropped it
             content, expected = path.read_bytes(), sum_file.read_bytes()
         if hashlib.sha256(content).hexdigest().encode() == expected:
-            return _loaded(path, content)
+            try:
+                return _loaded(path, content)
+            except ValueError as error:
+                foreign = foreign or error
+                log.warning("%s Trying the one before.", error)
+                continue
         log.warning(
             "checkpoint %s is damaged (its sha256 is not that of %s); trying the one before", path, sum_file.name
         )
-    raise ValueError(
+    raise foreign or ValueError(
         f"folder must be one with a readable checkpoint, got {str(folder)!r}. Start again with Trainer(...).fit()."
     )
 
@@ -206,10 +226,8 @@ def _loaded(path: Path, content: bytes) -> dict:
         return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as error:  # a pickle that would run code, say
         reason = str(error).splitlines()[0]
-        remedy = "Delete it to go on from the one before."
-        raise ValueError(
-            f"checkpoint must hold tensors and plain Python only, got {path}: {reason}. {remedy}"
-        ) from error
+        text = f"checkpoint must hold tensors and plain Python only, got {path}: {reason}. Set it aside."
+        raise ValueError(text) from error
 
 
 def state_of(trainer: "Trainer") -> dict:
@@ -238,9 +256,12 @@ def restore(trainer: "Trainer", state: dict) -> None:
     """Put a state into a new trainer of the same settings and data; other data are refused."""
     found = trainer.data.fingerprint()
     require(found == state["data"], "data", f"those of the run ({state['data']})", found, "Pass the run's own data.")
-    for kind in ("nets", "optimizers"):
-        for target, content in zip(getattr(trainer, kind), state[kind]):
-            target.load_state_dict(content)
+    for net, content in zip(trainer.nets, state["nets"]):
+        net.load_state_dict(content)
+    for optimizer, content in zip(trainer.optimizers, state["optimizers"]):
+        kernel = {"fused": optimizer.defaults["fused"]}  # that of this device
+        groups = [group | kernel for group in content["param_groups"]]
+        optimizer.load_state_dict(content | {"param_groups": groups})
     trainer.adaptive = type(trainer.adaptive)(*(tensor.to(trainer.device) for tensor in state["adaptive"]))
     trainer.epoch, trainer.rows = state["epoch"], state["rows"]
     trainer.stretches, trainer.notes = state.get("stretches", []), state.get("notes", [])  # old checkpoints have none

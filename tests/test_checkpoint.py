@@ -1,13 +1,18 @@
 """Checkpoints: atomic, two kept, damage noticed."""
 
+import errno
+import fcntl
 import hashlib
 import os
 import re
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from plremix_core import checkpoint
+from plremix_core import cell, checkpoint
 
 
 def state(epoch):
@@ -121,6 +126,53 @@ def test_pickled_code_is_never_executed(tmp_path):
     checkpoint.save({"trap": Trap()}, tmp_path, 1)
     with pytest.raises(Exception, match=r"(?i)weights.only|checkpoint"):
         checkpoint.load_newest(tmp_path)
+
+
+def test_a_newest_checkpoint_that_holds_a_pickle_falls_back_to_the_one_before_with_a_warning(folder, caplog):
+    path = checkpoint.save({"epoch": 3, "trap": Trap()}, folder, 3)
+    assert_is(checkpoint.load_newest(folder), 2)
+    assert f"tensors and plain Python only, got {path}" in caplog.text and "Trying the one before" in caplog.text
+
+
+# ------------------------------------------------------------------------------------------------------ one at a time
+
+HOLD = "import sys; from pathlib import Path; from plremix_core import checkpoint\n"
+HOLD += "with checkpoint.alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+
+
+def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_the_first(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        who = re.escape(f"Another process trains there ({holder.pid} on {socket.gethostname()}): wait for it")
+        with pytest.raises(ValueError, match=who), checkpoint.alone(tmp_path):
+            pass
+        holder.stdin.close()
+    with checkpoint.alone(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP])
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, caplog, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with cell.locked(tmp_path, 0) as lock:
+        assert lock is not None
+    assert "knows no locks" in caplog.text
+    with checkpoint.alone(tmp_path / "run"):
+        assert (tmp_path / "run" / "training.owner").exists()
+
+
+def test_an_error_of_a_lock_that_is_not_about_locks_is_not_hidden(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error"), cell.locked(tmp_path, 0):
+        pass
 
 
 # --------------------------------------------------------------------------------------------- interrupted writes

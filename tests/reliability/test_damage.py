@@ -8,14 +8,17 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import tiny
 import torch
 import yaml
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from torchvision import datasets
 
-from plremix_core import cell, checkpoint, data, grid, label_files, sources, sweep_page, tables
+from plremix_core import batch, cell, checkpoint, data, grid, label_files, sources, sweep_page, tables
+from plremix_core.lab import FINISH_MIME
 from plremix_core.trainer import Trainer
 
 HTML = b"<!doctype html>\n<html><body><h1>404: Not Found</h1></body></html>\n"
@@ -251,6 +254,26 @@ def test_a_damaged_result_never_counts_and_a_damaged_history_is_named(swept, tri
     assert "history.csv" in sweep_page.write(swept).read_text()  # the page of the others can still be written
     (place / "history.csv").unlink()
     assert tables.collect(swept)[0]["state"].tolist() == ["failed"]
+    tries(count)
+
+
+def test_a_damaged_list_of_attempts_neither_stops_a_cell_nor_spoils_its_result(swept, tries):
+    place, count = swept / "one", 0
+    described = checkpoint.read_json(place / "cell.json") | {"notebook": "05.ipynb"}
+    finish = new_output("display_data", {FINISH_MIME: dict(device="CPU", versions={"torch": "2"})})
+    nbformat.write(new_notebook(cells=[new_code_cell("", outputs=[finish])]), place / "05.ipynb")
+    ran = batch.Result("05", "Stub", "ok", "", 1.0, 0, 0, [])
+    for _ in range(3):
+        cell._begin(place)
+    whole = (place / "attempts.jsonl").read_bytes()
+    for content in [*damaged(whole, 20), b"3\n", b"[]\n", b'{"from_epoch": "x"}\n', b"[" * 100_000]:
+        (place / "attempts.jsonl").write_bytes(content)
+        cell._begin(place)
+        cell._finish(place, described, ran)
+        found = cell.result(place, described["fingerprint"])
+        assert found["attempts"] >= 1 and 1 <= found["resumed"] <= found["attempts"]
+        assert cell.attempts(place)[-1]["from_epoch"] == 3 and cell.epoch(place) == 3
+        count += 1
     tries(count)
 
 
