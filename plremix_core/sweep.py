@@ -201,7 +201,7 @@ def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: 
     with tqdm(total=len(todo) + settled, initial=start, bar_format=BAR, smoothing=0) as bar:
         try:
             while waiting:
-                with contextlib.suppress(distributed.TimeoutError):
+                with _scheduler(), contextlib.suppress(distributed.TimeoutError):
                     distributed.wait(list(waiting), POLL, "FIRST_COMPLETED")
                 for future in [future for future in waiting if future.done()]:
                     cell, turn = waiting.pop(future)
@@ -214,15 +214,23 @@ def _drive(client: distributed.Client, todo: list[Cell], folder: Path, options: 
                     if outcome["status"] != "done":
                         failed += 1
                         bar.write(f"{cell.name}: {outcome['status']}: {outcome.get('reason', '')}")
-                running = [keys[0] for keys in client.processing().values() if keys]
+                with _scheduler():
+                    running = [keys[0] for keys in client.processing().values() if keys]
                 part = sum(_share(cell, folder) for future, (cell, _) in waiting.items() if future.key in running)
                 bar.n = max(bar.n, settled + part)
                 bar.set_postfix(done=settled - failed, running=len(running), failed=failed)
-        except (OSError, distributed.comm.CommClosedError) as error:
-            raise ValueError(f"scheduler must be there until the end, got {error}. {AGAIN}") from error
         finally:  # also on Ctrl-C: tasks that run notice it and stop; their checkpoints stay
             with contextlib.suppress(Exception):
                 client.cancel(list(waiting), force=True)
+
+
+@contextlib.contextmanager
+def _scheduler() -> Iterator[None]:
+    """Within, only dask is asked: what fails is the connection."""
+    try:
+        yield
+    except OSError as error:  # CommClosedError, or that no new connection can be made
+        raise ValueError(f"scheduler must be there until the end, got {error}. {AGAIN}") from error
 
 
 def _share(cell: Cell, folder: Path) -> float:
@@ -236,5 +244,6 @@ def _outcome(future: distributed.Future, folder: Path) -> dict:
     lost = future.status in ("cancelled", "lost")
     require(not lost, "scheduler", "there until the end", "lost", AGAIN)
     if future.status == "finished":
-        return future.result()
+        with _scheduler():
+            return future.result()
     return cells.fail(folder, f"{type(future.exception()).__name__}: {future.exception()}")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import distributed
 import nbformat
 import pandas as pd
 import psutil
@@ -43,6 +46,9 @@ STUB = [  # a notebook that takes no time and fails in the way it is told to
     'seed: int = 0\nway: str = "fine"\nmark: str = ""',
     "import os\nimport signal\nimport time\nfrom pathlib import Path\n\nfrom IPython.display import display",
     "if way == 'error':\n    1 / 0\nif way == 'kernel':\n    os.kill(os.getpid(), signal.SIGKILL)",
+    "Path(f'{mark}-{seed}').write_text(os.environ.get('CUDA_VISIBLE_DEVICES', 'none')) if way == 'gpu' else None",
+    "deadline = time.monotonic() + 300\nwhile way == 'gpu' and len(list(Path(mark).parent.glob('mark-*'))) < 2:\n"
+    "    assert time.monotonic() < deadline\n    time.sleep(0.05)",
     "while way == 'wait' and not Path(mark).exists():\n    time.sleep(0.05)",
     "if way == 'until' and not Path(mark).exists():\n    raise OSError('not yet')",
     f"record = dict(name='C9.1', holds=way != 'claim')\ndisplay({{'{CLAIM_MIME}': record}}, raw=True)",
@@ -71,10 +77,11 @@ def left_running(folder: Path) -> list[str]:
     return lines
 
 
-def weights(folder: Path, cells: list) -> dict:
+def figures(folder: Path, cells: list) -> dict:
     found = {c.name: cell.result(folder / c.name, c.fingerprint) for c in cells}
     assert all(found.values()), found
-    return {name: entry["weights"] for name, entry in found.items()}
+    same = ("fingerprint", "data", "weights", "last", "best", "chosen", "claims")
+    return {name: [entry[part] for part in same] for name, entry in found.items()}
 
 
 def histories(folder: Path, cells: list) -> pd.DataFrame:
@@ -121,13 +128,11 @@ def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_kille
         for process in processes:
             process.kill()
             process.wait()
-    weights(there, cells)
     results = [cell.result(there / c.name, c.fingerprint) for c in cells]
-    assert sum(result["resumed"] for result in results) >= 1
-    again = [next(c for c, found in zip(cells, results) if found["resumed"]), cells[-1]]  # each takes 5 s
-    assert set(sweep.run(grid.load(path), here, jobs=2, only=tuple(c.name for c in again)).values()) == {"done"}
-    assert weights(here, again) == weights(there, again)
-    pd.testing.assert_frame_equal(histories(here, again), histories(there, again))
+    assert all(results) and sum(result["resumed"] for result in results) >= 1
+    assert set(sweep.run(grid.load(path), here, jobs=2).values()) == {"done"}
+    assert figures(here, cells) == figures(there, cells) and len(figures(here, cells)) == 12
+    pd.testing.assert_frame_equal(histories(here, cells), histories(there, cells))
     before = {file: file.stat().st_mtime_ns for file in there.rglob("*") if file.name in ("result.json", "history.csv")}
     began = time.monotonic()
     assert set(sweep.run(grid.load(path), there).values()) == {"done"}
@@ -143,6 +148,8 @@ def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_pat
     by_way = dict(zip(ways, grid.load(path).cells))
     ran = CliRunner().invoke(main, ["sweep", str(path), "--out", out, "--jobs", "2"])
     assert ran.exit_code == 1 and "4 failed, 1 done" in ran.output, ran.output
+    assert re.search(r"\d\.\d of 5 cells \[[\d:]+, \S+ left, done=\d, running=[12], failed=\d\]", ran.output)
+    assert re.search(r"5\.0 of 5 cells \[[\d:]+, \S+ left, done=1, running=0, failed=4\]", ran.output), ran.output
     found = {way: cell.failure(Path(out) / c.name) for way, c in by_way.items()}
     assert found["fine"] is None and "ZeroDivisionError" in found["error"]["reason"]
     assert "cells were never run" in found["kernel"]["reason"] and "DeadKernelError" in "".join(found["kernel"]["log"])
@@ -181,6 +188,56 @@ def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_o
     assert set(sweep.status(cells, out).values()) == {"waiting"}
     mark.touch()
     assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(tmp_path):
+    path, out = write(tmp_path, noise=[["sym", 0.5]], method=["plremix"], seed=1), tmp_path / "runs"
+    (one,) = grid.load(path).cells
+    place = out / one.name
+    command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 600
+    while not any(place.glob("epoch-*.pt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(200) == 130
+    assert 1 <= cell.epoch(place) < SMALL["epochs"] and not (place / "result.json").exists()
+    assert subprocess.run(command, stderr=subprocess.DEVNULL, timeout=600).returncode == 0
+    found = cell.result(place, one.fingerprint)
+    assert (found["attempts"], found["resumed"]) == (2, 1) and "restarted" not in found
+
+
+@pytest.mark.slow
+def test_each_of_two_gpus_has_a_run_of_its_own(tmp_path, monkeypatch):
+    mark = tmp_path / "mark"
+    path = stub(tmp_path, seed=[1, 2], settings={"way": "gpu", "mark": str(mark)})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert set(sweep.run(grid.load(path), tmp_path / "runs").values()) == {"done"}
+    assert {file.read_text() for file in tmp_path.glob("mark-*")} == {"2", "5"}
+
+
+@pytest.mark.slow
+def test_a_cell_whose_folder_is_lost_fails_alone(tmp_path):
+    mark, out = tmp_path / "mark", tmp_path / "runs"
+    path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
+    first, second, third = grid.load(path).cells
+    command = ["plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
+    driver = start(command, tmp_path / "driver.log")
+    deadline = time.monotonic() + 400
+    while not (out / first.name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    shutil.rmtree(out / second.name)
+    mark.touch()
+    assert driver.wait(600) == 1
+    told = (tmp_path / "driver.log").read_text()
+    assert f"{second.name}: failed: FileNotFoundError" in told and "scheduler" not in told, told
+    assert [cell.state(out / c.name, c.fingerprint) for c in (first, second, third)] == ["done", "waiting", "done"]
+
+
+def test_only_what_dask_raises_counts_as_the_loss_of_the_scheduler():
+    with pytest.raises(ValueError, match="scheduler must be there until the end, got in rpc"), sweep._scheduler():
+        raise distributed.comm.CommClosedError("in rpc")
 
 
 @pytest.mark.slow
