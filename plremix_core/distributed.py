@@ -29,6 +29,8 @@ def start() -> str | None:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return None
     cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))  # else whatever names no device takes the first
     dist.init_process_group("nccl" if cuda else "gloo")
     return f"cuda:{os.environ['LOCAL_RANK']}" if cuda else "cpu"
 
@@ -151,13 +153,17 @@ def wait() -> None:
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
-    """BatchNorm whose batch is that of all processes; also on CPUs, where torch's own SyncBatchNorm does not run."""
+    """BatchNorm whose batch is that of all processes; also on CPUs, where torch's own SyncBatchNorm does not run.
+
+    Statistics are float32 at least, whatever the images are, as in torch's own.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        mean = mean_with_gradient(x.mean(dim=(0, 2, 3)))
-        centred = x - mean[:, None, None]
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = mean_with_gradient(wide.mean(dim=(0, 2, 3)))
+        centred = wide - mean[:, None, None]
         variance = mean_with_gradient(centred.square().mean(dim=(0, 2, 3)))
         count = x.numel() // len(mean) * size()
         with torch.no_grad():
@@ -165,13 +171,25 @@ class SharedBatchNorm(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * count / max(count - 1, 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+
+
+class SharedBatchNormAct(SharedBatchNorm):
+    """The same for timm's BatchNormAct2d, which drops out and activates in the norm (Inception-ResNet-v2)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+SHARED = {"BatchNorm2d": SharedBatchNorm, "BatchNormAct2d": SharedBatchNormAct}  # by name: timm need not be there
 
 
 def share_batch_norm(net: nn.Module) -> nn.Module:
-    """Turn every BatchNorm2d of `net` into a shared one if there are several processes; weights and names stay."""
-    if size() > 1:
-        for module in net.modules():
-            if type(module) is nn.BatchNorm2d:
-                module.__class__ = SharedBatchNorm
+    """Turn every BatchNorm of `net` into a shared one if there are several processes; weights and names stay."""
+    for module in net.modules() if size() > 1 else []:
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, SharedBatchNorm):
+            kind = type(module).__name__
+            remedy = "Train this backbone in one process."
+            require(kind in SHARED, "norm", f"{' or '.join(SHARED)} to be shared by processes", kind, remedy)
+            module.__class__ = SHARED[kind]
     return net

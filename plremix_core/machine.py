@@ -5,6 +5,7 @@ import ctypes
 import datetime
 import gc
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -21,6 +22,7 @@ import torchvision
 from .checkpoint import write_atomic
 
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux only
+log = logging.getLogger("plremix")
 
 
 def wait(device: torch.device) -> None:
@@ -77,6 +79,14 @@ def peak_flops(device: torch.device, precision: str, size: int = 0) -> float:
         taken.append(time.perf_counter() - start)
     torch.backends.cuda.matmul.allow_tf32 = allowed
     return 8 * size**3 / min(taken)
+
+
+def still_here(device: str) -> str:
+    """The device of a run's settings; auto, with a warning, if that is a GPU and there is none here."""
+    if not device.startswith("cuda") or torch.cuda.is_available():
+        return device
+    log.warning("the run was on %s and there is no GPU here: it goes on without", device)
+    return "auto"
 
 
 def processor(device: torch.device) -> str:

@@ -41,10 +41,10 @@ def _fields(command: Callable) -> Callable:
 def require_alone() -> None:
     """Refuse options beside --resume that would be ignored."""
     context = click.get_current_context()
-    kept = ("resume", "folder", "images")
+    kept = ("resume", "folder", "images", "device")
     asked = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     others = ", ".join("--" + name.replace("_", "-") for name in asked if name not in kept)
-    require(not others, "options beside --resume", "--data or --images", others, "A run keeps its settings.")
+    require(not others, "options beside --resume", "--data, --images or --device", others, "A run keeps its settings.")
 
 
 def _labels(trainer: Trainer) -> str:
@@ -84,7 +84,7 @@ def train_command(
     folder = images or folder
     if resume:
         require_alone()
-        trainer = Trainer.resume(resume, data_folder=folder)
+        trainer = Trainer.resume(resume, data_folder=folder, device=fields["device"])
     else:
         plain = (bool, int, float, str)
         kinds = {field.name: field.type for field in dataclasses.fields(Config)}

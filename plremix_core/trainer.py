@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import checkpoint, distributed, epochs, gmm, infer, steps, watch
+from . import checkpoint, distributed, epochs, gmm, infer, machine, steps, watch
 from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
@@ -242,6 +242,7 @@ class Trainer:
         data: Dataset | None = None,
         data_folder: str | Path | None = None,
         config: Config | None = None,
+        device: str | None = None,
     ) -> "Trainer":
         """Continue a run from its newest sound checkpoint; `fit` then goes on to the same weights.
 
@@ -255,6 +256,8 @@ class Trainer:
             Where `data.prepare` looks; see `data.load`.
         config : Config, optional
             What the run is expected to have been started with.
+        device : str, optional
+            In place of the run's own, or of "auto" if that was a GPU and there is none here.
 
         Returns
         -------
@@ -270,7 +273,7 @@ class Trainer:
         with watch.listening(notes.append):
             state = checkpoint.load_newest(Path(folder))
             checkpoint.require_whole(state, Path(folder))
-            stored = from_dict(state["config"])
+            stored = from_dict(state["config"] | {"device": device or machine.still_here(state["config"]["device"])})
             stored.require_same(config, f"the run in {folder}")
             trainer = cls(stored, prepare(stored, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)

@@ -115,7 +115,9 @@ def test_the_command_writes_a_result_that_says_how_it_went(tmp_path, monkeypatch
     for path in tmp_path.glob("epoch-0006.*"):
         path.unlink()
     (tmp_path / "result.json").unlink()
-    with pytest.raises(ValueError, match="options beside --resume must be --data or --images, got '--epochs'"):
+    with pytest.raises(
+        ValueError, match="options beside --resume must be --data, --images or --device, got '--epochs'"
+    ):
         CliRunner().invoke(main, ["train", "--resume", str(tmp_path), "--epochs", "9"], catch_exceptions=False)
     ran = CliRunner().invoke(main, ["train", "--resume", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
