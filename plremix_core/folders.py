@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ def class_folders(root: str | Path, names: tuple[str, ...] | None = None) -> tup
 
     Differs
     -------
-    Warns of files that are not read.
+    Warns of files that are not read and of links to folders, which are not followed; links to files are.
     """
     root = Path(root)
     require(root.is_dir(), "folder", "one that exists", str(root), "Check the path.")
@@ -70,22 +71,36 @@ def class_folders(root: str | Path, names: tuple[str, ...] | None = None) -> tup
     names = tuple(found) if names is None else names
     unknown = sorted(set(found) - set(names))
     require(not unknown, "class folders", f"among the {len(names)} classes of training", unknown[:3], "Rename them.")
-    paths, labels, other = [], [], []
+    paths, labels, other, links = [], [], [], []
     for label, name in enumerate(names):
-        here = []
-        for place, folders, files in os.walk(root / name, followlinks=True):
-            folders[:] = [folder for folder in folders if not folder.startswith(".")]
-            for file in files:
-                path = Path(place, file).relative_to(root).as_posix()
-                if not path.lower().endswith(NOTES):
-                    (here if path.lower().endswith(KINDS) else other).append(path)
-        require(bool(here) or name not in found, "class folder", "one with images", name, "Delete it if it is empty.")
+        files = list(_files(root, name, links))
+        here = [path for path in files if path.lower().endswith(KINDS)]
+        other += [path for path in files if not path.lower().endswith((*KINDS, *NOTES))]
+        remedy = "Delete it if it is empty; links to folders are not followed."
+        require(bool(here) or name not in found, "class folder", "one with images", name, remedy)
         paths += sorted(here)
         labels += [label] * len(here)
+    if links:
+        why = "they lead outside, or to what is listed in its own place"
+        warnings.warn(
+            f"{len(links)} links to folders are left out, {why}: {', '.join(sorted(links)[:5])}", stacklevel=2
+        )
     if other:
         kinds = ", ".join(KINDS)
         warnings.warn(f"{len(other)} files are not {kinds} and are left out, the first is {other[0]}", stacklevel=2)
     return Listed(root, paths, labels), names
+
+
+def _files(root: Path, name: str, links: list[str]) -> Iterator[str]:
+    """Paths below `root` of what is in a class folder at any depth; links to folders are put into `links` instead."""
+    if (root / name).is_symlink():
+        links.append(name)
+        return
+    for place, folders, files in os.walk(root / name):
+        below = Path(place).relative_to(root)
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]
+        links += [(below / folder).as_posix() for folder in folders if Path(place, folder).is_symlink()]
+        yield from ((below / file).as_posix() for file in files)
 
 
 def list_file(
@@ -126,7 +141,9 @@ def list_file(
     pairs = [(path, label) for path, label in _pairs(file)]
     words = [label for _, label in pairs]
     if names is None and all(word.isdecimal() for word in words):
-        names = tuple(str(c) for c in range(max(map(int, words)) + 1))
+        highest, most = max(int(word[:20]) for word in words), max(10**6, len(words))
+        require(highest < most, f"label in {file}", f"below {most}", highest, "Labels are numbers from 0, one a class.")
+        names = tuple(str(c) for c in range(highest + 1))
     names = tuple(sorted(set(words))) if names is None else names
     number = {name: c for c, name in enumerate(names)} | {str(c): c for c in range(len(names))}
     for line, word in enumerate(words, 1):

@@ -87,6 +87,24 @@ def test_nested_folders_hidden_ones_and_capital_endings(pets):
     assert shades(found.images)[:4] == [10, 11, 12, 40]
 
 
+def test_links_to_folders_are_left_out_with_a_warning_and_links_to_files_are_read(pets):
+    cat, dog = pets / "train" / "cat", pets / "train" / "dog"
+    picture(pets / "outside" / "0.png", 99)
+    (cat / "loop").symlink_to("..")
+    (cat / "away").symlink_to(pets / "outside")
+    (cat / "dogs").symlink_to("../dog")
+    (dog / "linked.png").symlink_to(pets / "outside" / "0.png")
+    with pytest.warns(UserWarning, match="3 links to folders are left out, .*: cat/away, cat/dogs, cat/loop"):
+        found = data.from_folder(pets, "train", image_size=8)
+    assert list(zip(shades(found.images), found.given.tolist())) == [
+        *((10, 0), (11, 0), (12, 0)),
+        *((20, 1), (21, 1), (22, 1), (99, 1)),
+    ]
+    (pets / "train" / "kitten").symlink_to("cat")
+    with pytest.raises(ValueError, match="class folder must be one with images, got 'kitten'.*links to folders are"):
+        data.from_folder(pets, "train", image_size=8)
+
+
 def test_files_that_are_not_read_are_told(pets):
     (pets / "train" / "cat" / "notes.txt").write_text("no picture, no warning")
     (pets / "train" / "cat" / "a.heic").write_bytes(b"")
@@ -186,6 +204,13 @@ def test_a_wrong_list_file_is_refused_by_line(pets, text, message):
     (pets / "train.txt").write_text(text)
     with pytest.raises(ValueError, match=message):
         data.from_folder(pets, "train.txt", image_size=8, class_names=("cat", "dog"))
+
+
+@pytest.mark.parametrize("label", ["9999999999", "1000000", "9" * 5000])
+def test_a_label_of_a_list_that_would_make_a_million_classes_is_refused(pets, label):
+    (pets / "train.txt").write_text(f"train/dog/0.png 1\ntrain/dog/1.png {label}\n")
+    with pytest.raises(ValueError, match="label in .*train.txt must be below 1000000, got"):
+        data.from_folder(pets, "train.txt", image_size=8)
 
 
 def test_a_binary_list_file_is_refused(pets):
