@@ -197,3 +197,9 @@ def test_the_table_of_the_readme_is_that_of_the_recorded_study():
     for name, (_, *shown) in zip(names, rows):
         measured = 100 * last.loc[name].mean(), 100 * last.loc[name].std(), 100 * best.loc[name].mean()
         assert [float(value) for value in shown] == pytest.approx(measured, abs=0.06)
+
+
+def test_the_study_that_names_no_data_set_is_of_the_bundled_one():
+    cells, histories = tables.recorded("lesson")
+    assert set(cells["dataset"]) == {"fashion_mnist"} and list(histories) == cells["name"].tolist() and len(cells) > 5
+    assert len(tables.differences(cells, "plremix"))
