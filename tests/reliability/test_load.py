@@ -25,7 +25,7 @@ from plremix_core.trainer import Trainer
 
 CELLS = 200
 KILLED = 0.05  # share of the kernels
-GROWTH = 60e6  # bytes that the driver may gain between a quarter of its cells and the end
+GROWTH = 60e6  # bytes by which the peak of the driver's second half may exceed that of its second quarter
 FINISH = dict(notebook="99", seconds=1.0, versions={"python": "3"}, device="CPU")
 STUB = [
     'seed: int = 0\nmark: str = ""',
@@ -90,7 +90,8 @@ def test_a_sweep_with_kernels_killed_at_random_loses_no_cell_and_its_driver_does
             assert "never run" in cell.failure(out / one.name)["reason"], cell.failure(out / one.name)
             assert str(one.parameters["seed"]) in killed
     assert list(states.values()).count("failed") == len(killed)
-    assert memory[-1] - memory[len(memory) // 4] < GROWTH
+    quarter, half = len(memory) // 4, len(memory) // 2  # not the last sample: it is taken when most is given back
+    assert max(memory[half:]) - max(memory[quarter:half]) < GROWTH
     again = start(path, out, "--retry-failed")
     watch(again, mark, 0.0)
     assert again.returncode == 0 and set(sweep.status(cells, out).values()) == {"done"}
@@ -151,7 +152,7 @@ def test_thousands_of_checkpoints_do_not_grow_in_disk_files_or_memory(tmp_path, 
 
     trainer.fit(progress=False, on_epoch=note)
     (disk, files, memory, rows), (disk_2, files_2, memory_2, rows_2) = marks
-    assert files == files_2 <= 2 * checkpoint.KEEP + 3
+    assert files == files_2 <= 2 * checkpoint.KEEP + 4  # history, log, lock and its owner
     assert disk_2 - disk < 6 * (rows_2 - rows) + 4096  # in two checkpoints, history.csv and log.txt
     assert memory_2 - memory < 40e6
     assert checkpoint.load_newest(tmp_path)["epoch"] == rotations
