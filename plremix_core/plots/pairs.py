@@ -8,7 +8,7 @@ from .style import CLEAN, COLOURS, NOISY, UNUSED, panels
 
 
 def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
-    """Points of two classes on a circle, and what pushes them along it.
+    """Points of two classes on a circle, and what pushes them along it; points in one spot are counted.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
         ):
             style |= dict(linestyle="", markersize=9, markeredgecolor="black", label=f"class {c}")
             ax.plot(across[classes == c], up[classes == c], **style)
+            _count_spots(ax, across[classes == c], up[classes == c])
         ax.set(title=title, xlim=(-1.6, 1.6), ylim=(-1.45, 1.65))
         ax.set_axis_off()
     longest = max(abs(push).max() for push in pushes.values())
@@ -44,6 +45,12 @@ def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
         axes[0, 0].quiver(*arrows, **style)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
+
+
+def _count_spots(ax, x, y) -> None:
+    together = np.hypot(np.subtract.outer(x, x), np.subtract.outer(y, y)) < 0.05
+    for i in np.flatnonzero((together.sum(axis=1) > 1) & (together.argmax(axis=1) == np.arange(len(x)))):
+        ax.text(1.22 * x[i], 1.22 * y[i], f"{together[i].sum()}×", ha="center", va="center")
 
 
 def candidate_sets(member, given, true, class_names) -> Figure:

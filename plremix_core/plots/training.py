@@ -14,8 +14,9 @@ def curves(
     *,
     xlabel: str = "epochs trained",
     ticks: list | None = None,
+    sharey: bool = False,
 ) -> Figure:
-    """One panel an entry of `series`: every seed thin behind the mean of the seeds.
+    """One panel an entry of `series`: every seed thin behind the mean of the seeds; one legend if all name the same.
 
     Parameters
     ----------
@@ -27,12 +28,15 @@ def curves(
         Label of the horizontal axis, which counts from 1.
     ticks : list of str or int, optional
         What stands at the E places of that axis instead of 1, 2, ...
+    sharey : bool
+        One vertical scale for all panels.
 
     Returns
     -------
     Figure
     """
-    figure, axes = panels(len(series), height=3.6)
+    figure, axes = panels(len(series), height=3.6, sharey=sharey)
+    alike = len(series) > 1 and all(list(group) == list(series[0]) for group in series)
     for ax, group, title, ylabel in zip(axes[0], series, titles, ylabels):
         styles = line_styles(group)
         for name, values in group.items():
@@ -47,7 +51,10 @@ def curves(
         if ax.get_ylim()[0] < 0 < ax.get_ylim()[1]:
             ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=9)
+        if not alike:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=9)
+    if alike:
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return figure
 
 
@@ -155,7 +162,7 @@ def image_grid(images, titles: list[str], wrong=None, columns: int = 10) -> Figu
     titles : list of str
         One a picture.
     wrong : ndarray of shape (n,), bool, optional
-        Titles in the colour of noisy samples and, elsewhere, of clean ones; black if it is not told.
+        A cross and the colour of noisy samples before these titles, elsewhere a tick and that of clean ones.
     columns : int
         Pictures a row.
 
@@ -167,9 +174,10 @@ def image_grid(images, titles: list[str], wrong=None, columns: int = 10) -> Figu
     figure, axes = panels(columns, rows, width=9.5, height=1.45)
     for ax in axes.flat:
         ax.axis("off")
-    colours = ["black"] * len(images) if wrong is None else [NOISY if bad else CLEAN for bad in wrong]
-    for ax, image, title, colour in zip(axes.flat, images, titles, colours):
+    marks = {None: ("", "black"), True: ("✗ ", NOISY), False: ("✓ ", CLEAN)}
+    told = [None] * len(images) if wrong is None else [bool(bad) for bad in wrong]
+    for ax, image, title, (mark, colour) in zip(axes.flat, images, titles, map(marks.get, told)):
         ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
         style = dict(parse_math=False, fontsize=8, weight="normal")  # names are text from outside
-        ax.set_title(title, loc="center", color=colour, **style)
+        ax.set_title(mark + title, loc="center", color=colour, **style)
     return figure
