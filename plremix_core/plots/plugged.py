@@ -19,6 +19,8 @@ def logit_pushes(pushes, titles: list[str], *, wanted: int, given: int) -> Figur
     for ax, push, title in zip(axes[0], pushes, titles):
         ax.bar(classes, push, color=colours, hatch=["////" if c == given else "" for c in classes], edgecolor="white")
         ax.axhline(0, color="black", linewidth=0.8)
+        if not np.any(push):
+            ax.text(classes.mean(), 0, "0: not used", ha="center", va="bottom")
         ax.set(title=title, xlabel="class", xticks=classes, xticklabels=names)
     axes[0, 0].set_ylabel("push on the logit\n(minus the gradient)")
     return figure
