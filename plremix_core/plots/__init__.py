@@ -12,8 +12,8 @@ from .pairs import candidate_sets, on_circle, pair_masks
 from .plugged import arms, gain_over, logit_pushes
 from .style import CLASS_COLOURS, CLEAN, COLOURS, DASHES, METHOD_STYLES, NOISY, STYLE, UNUSED, line_styles, panels
 from .suspects import precision_curves, seed_rows
-from .tables import dot_rows, recorded_rows
-from .training import curves, image_grid, leader, method_dots, training
+from .tables import dot_rows, method_rows
+from .training import curve_grid, curves, image_grid, leader, method_dots, training
 from .way import concept_map
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "class_distances",
     "class_similarity",
     "concept_map",
+    "curve_grid",
     "curves",
     "dot_rows",
     "fitted_line",
@@ -44,13 +45,13 @@ __all__ = [
     "maps",
     "measure_dots",
     "method_dots",
+    "method_rows",
     "mixture_surfaces",
     "noise_rates",
     "on_circle",
     "pair_masks",
     "panels",
     "precision_curves",
-    "recorded_rows",
     "seed_rows",
     "soft_targets",
     "training",

@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .style import CLEAN, COLOURS, NOISY, UNUSED, panels
+from .style import CLEAN, COLOURS, METHOD_STYLES, NOISY, UNUSED, panels
 
-ARMS = {"none": ("o", COLOURS[1]), "naive": ("s", COLOURS[2]), "plr": ("D", COLOURS[0])}  # marker, colour
+NAMES = {"none": "without contrast", "naive": "every pair repels", "plr": "with PLR"}
+ARMS = {arm: (marker, METHOD_STYLES[name][0]) for (arm, name), marker in zip(NAMES.items(), "osD")}  # marker, colour
 
 
 def logit_pushes(pushes, titles: list[str], *, wanted: int, given: int) -> Figure:
@@ -65,7 +66,7 @@ def arms(measure, gains: dict, titles: list[str], xlabels: list[str], names: dic
     dots = [Line2D([], [], ls="", marker=m, color=c) for m, c in ARMS.values()]
     pairs = [Line2D([], [], ls="", marker="D", color=COLOURS[0], mfc=c) for c in (COLOURS[0], "white")]
     legend = dict(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=9)
-    axes[0, 0].legend(dots, ["without", "every pair repels", "with PLR"], ncols=3, **legend)
+    axes[0, 0].legend(dots, list(NAMES.values()), ncols=3, **legend)
     axes[0, 1].legend(pairs, list(gains), ncols=2, **legend)
     return figure
 

@@ -17,6 +17,9 @@ METHOD_STYLES = {  # method: colour and line, the same in every figure; ours sol
     "naive": (COLOURS[3], ":"),
     "naive-2d": (COLOURS[3], (0, (5, 1))),
     "plr-1d": (COLOURS[7], (0, (5, 1))),
+    "with PLR": (COLOURS[0], "-"),  # the arms of notebook 07
+    "without contrast": (COLOURS[1], "--"),
+    "every pair repels": (COLOURS[3], ":"),
 }
 CLASS_COLOURS = sns.color_palette("tab10", 10)
 STYLE = {

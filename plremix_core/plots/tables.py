@@ -1,9 +1,9 @@
-"""Tables as pictures: recorded accuracies by study, and one dot a measurement."""
+"""Tables as pictures: one dot a measurement, one mark a method and seed."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import COLOURS, UNUSED, panels
+from .style import COLOURS, METHOD_STYLES, UNUSED, panels
 
 
 def dot_rows(finding: str, rows: dict, xlabel: str, *, columns: int = 3) -> Figure:
@@ -38,16 +38,15 @@ def dot_rows(finding: str, rows: dict, xlabel: str, *, columns: int = 3) -> Figu
     return figure
 
 
-def recorded_rows(finding: str, last: dict, best: dict, xlabel: str) -> Figure:
-    """One row a recorded setting, one dot a seed: last epochs filled, best epoch hollow, a bar at the mean of last.
+def method_rows(finding: str, rows: dict, xlabel: str) -> Figure:
+    """One row a setting, one mark a seed; a method has its colour, its marker and its height in the row.
 
     Parameters
     ----------
     finding : str
         Title.
-    last, best : dict of tuple (study, setting) to ndarray of shape (S,)
-        Accuracy by seed, with the same keys; a study's rows stand together under its name, a setting that ends in
-        plremix takes the colour of ours.
+    rows : dict of str to dict of str to ndarray of shape (S,)
+        By setting, from the top down, values of every seed by method; methods without a style are grey dots.
     xlabel : str
         Quantity and unit.
 
@@ -55,24 +54,18 @@ def recorded_rows(finding: str, last: dict, best: dict, xlabel: str) -> Figure:
     -------
     Figure
     """
-    studies = list(dict.fromkeys(study for study, _ in last))
-    counts = [sum(study == one for one, _ in last) for study in studies]
-    size = dict(width=7.6, height=(0.36 * sum(counts) + 1.1 + 0.5 * len(studies)) / len(studies))
-    figure, axes = panels(1, len(studies), sharex=True, gridspec_kw={"height_ratios": counts}, **size)
-    for ax, study in zip(axes[:, 0], studies):
-        names = [name for one, name in last if one == study]
-        for place, name in enumerate(names):
-            colour, found = COLOURS[0] if name.endswith("plremix") else "black", last[study, name]
-            ax.plot(best[study, name], [place + 0.17] * len(found), "o", mfc="none", color=colour, alpha=0.6)
-            ax.plot(found, [place] * len(found), "o", color=colour, ms=5)
-            ax.plot(found.mean(), place, "|", color=colour, ms=16, mew=1.8)
-        ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-        ax.set_title(f"study “{study}”", loc="left", fontsize=9.5)
-        ax.grid(axis="x", alpha=0.3)
-    axes[-1, 0].set_xlabel(xlabel)
-    handles = [ax.plot([], [], "o", color="black", mfc=mfc)[0] for mfc in ("black", "none")]
-    handles.append(ax.plot([], [], "|", color=UNUSED, ms=12, mew=1.8)[0])
-    labels = ["last ten epochs", "best epoch (picked on the test set)", "mean over seeds"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=9)
-    figure.suptitle(finding, weight="bold", fontsize=11.5)
+    figure, axes = panels(1, width=7.6, height=0.5 * len(rows) + 1.5)
+    ax, markers = axes[0, 0], dict(zip(METHOD_STYLES, "osD^vPX"))
+    for place, row in enumerate(rows.values()):
+        for shift, (name, values) in zip(np.linspace(-0.33, 0.33, len(row)), row.items()):
+            colour, _ = METHOD_STYLES.get(name, (UNUSED, ""))
+            label = name if name in METHOD_STYLES else "another setting of plremix"
+            style = dict(color=colour, mfc=colour if name == "plremix" else "none", label=label, ms=5)
+            ax.plot(values, [place + shift] * len(values), markers.get(name, "."), **style)
+        ax.axhline(place + 0.5, color=UNUSED, linewidth=0.5)
+    ax.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    ax.set_title(finding)
+    ax.grid(axis="x", alpha=0.3)
+    handles = {name: mark for mark, name in zip(*ax.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, fontsize=9)
     return figure

@@ -38,14 +38,7 @@ def curves(
     figure, axes = panels(len(series), height=3.6, sharey=sharey)
     alike = len(series) > 1 and all(list(group) == list(series[0]) for group in series)
     for ax, group, title, ylabel in zip(axes[0], series, titles, ylabels):
-        styles = line_styles(group)
-        for name, values in group.items():
-            colour, dash = styles[name]
-            marker = {"clean": "o", "noisy": "x"}.get(name.split()[0], "")
-            epochs = range(1, values.shape[1] + 1)
-            ax.plot(epochs, values.T, color=colour, linewidth=0.7, alpha=0.45)
-            style = dict(color=colour, linestyle=dash, marker=marker, linewidth=2)
-            ax.plot(epochs, values.mean(axis=0), label=name, **style)
+        epochs = _lines(ax, group)
         if ticks is not None:
             ax.set_xticks(epochs, ticks)
         if ax.get_ylim()[0] < 0 < ax.get_ylim()[1]:
@@ -56,6 +49,49 @@ def curves(
     if alike:
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
     return figure
+
+
+def curve_grid(finding: str, rows: dict[str, list[dict]], titles: list[str]) -> Figure:
+    """Small multiples: one row a quantity, one column a setting, every seed thin behind the mean of the seeds.
+
+    Parameters
+    ----------
+    finding : str
+        Title of the whole.
+    rows : dict of str to list of dict of str to ndarray of shape (S, E)
+        By quantity and unit, one group of curves a column, as for `curves`.
+    titles : list of str
+        One a column.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, axes = panels(len(titles), len(rows), width=2.3 * len(titles) + 1, height=2.2, sharex="col", sharey="row")
+    for line, (ylabel, groups) in zip(axes, rows.items()):
+        line[0].set_ylabel(ylabel)
+        for ax, group in zip(line, groups):
+            _lines(ax, group)
+    for ax, title in zip(axes[0], titles):
+        ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel("epochs trained")
+    handles = {name: line for ax in axes.flat for line, name in zip(*ax.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=9)
+    figure.suptitle(finding, weight="bold", fontsize=11.5)
+    return figure
+
+
+def _lines(ax, group: dict) -> range:
+    """Draw a group of curves into a panel; the epochs of its axis."""
+    styles = line_styles(group)
+    for name, values in group.items():
+        colour, dash = styles[name]
+        marker = {"clean": "o", "noisy": "x"}.get(name.split()[0], "")
+        epochs = range(1, values.shape[1] + 1)
+        ax.plot(epochs, values.T, color=colour, linewidth=0.7, alpha=0.45)
+        ax.plot(epochs, values.mean(axis=0), label=name, color=colour, linestyle=dash, marker=marker, linewidth=2)
+    return epochs
 
 
 def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
