@@ -183,9 +183,11 @@ class Lesson:
         return self.swapped(pd.read_csv(path))
 
     def swapped(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Let two methods of a recorded table trade names, if the control is one that does so."""
+        """Let two methods of a recorded table trade names, if the control is one that does so and both are in it."""
         ours, other = SWAPS.get(self.control, ("", ""))
-        return table.assign(method=table["method"].replace({ours: other, other: ours})) if ours else table
+        if not ours or not {ours, other} <= set(table["method"]):
+            return table
+        return table.assign(method=table["method"].replace({ours: other, other: ours}))
 
     def finish(self) -> None:
         """Print the provenance footer and leave the record that every cell was reached."""
