@@ -148,8 +148,8 @@ def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_pat
     by_way = dict(zip(ways, grid.load(path).cells))
     ran = CliRunner().invoke(main, ["sweep", str(path), "--out", out, "--jobs", "2"])
     assert ran.exit_code == 1 and "4 failed, 1 done" in ran.output, ran.output
-    assert re.search(r"\d\.\d of 5 cells \[[\d:]+, \S+ left, done=\d, running=[12], failed=\d\]", ran.output)
-    assert re.search(r"5\.0 of 5 cells \[[\d:]+, \S+ left, done=1, running=0, failed=4\]", ran.output), ran.output
+    assert re.search(r"\d\.\d of 5 cells \[[\d:]+, \S+ left, done=\d, failed=\d, running=[12]\]", ran.output)
+    assert re.search(r"5\.0 of 5 cells \[[\d:]+, \S+ left, done=1, failed=4, running=0\]", ran.output), ran.output
     found = {way: cell.failure(Path(out) / c.name) for way, c in by_way.items()}
     assert found["fine"] is None and "ZeroDivisionError" in found["error"]["reason"]
     assert "cells were never run" in found["kernel"]["reason"] and "DeadKernelError" in "".join(found["kernel"]["log"])
