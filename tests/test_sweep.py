@@ -1,5 +1,6 @@
 """Sweeps: the same results here and on a cluster whose worker is killed; no work done twice; failures are told."""
 
+import functools
 import json
 import os
 import re
@@ -33,6 +34,7 @@ PLAN = dict(
     settings=SMALL | {"lr_drops": []},
     timeout=600,
 )
+HEARD = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell put into background ignores it
 
 
 def write(tmp_path, **changes) -> Path:
@@ -174,7 +176,7 @@ def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_o
     path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
     cells = grid.load(path).cells
     command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
-    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
     deadline = time.monotonic() + 400
     while not (out / cells[0].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -196,7 +198,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(tmp_path
     (one,) = grid.load(path).cells
     place = out / one.name
     command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
-    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
     deadline = time.monotonic() + 600
     while not any(place.glob("epoch-*.pt")) and time.monotonic() < deadline:
         time.sleep(0.01)
