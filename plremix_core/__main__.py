@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from . import batch, broken, claims, report, selftest, sweep_commands, train_commands
-from .lab import ROOT
+from .files import ROOT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

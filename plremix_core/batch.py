@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 from tqdm.auto import tqdm
 
-from .checkpoint import write_atomic
 from .checks import require
+from .files import write_atomic
 from .kernel import How, in_process
 from .lab import CLAIM_MIME, FINISH_MIME
 from .pages import write_index, write_page

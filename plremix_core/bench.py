@@ -19,7 +19,7 @@ from . import data as data_module
 from .checks import require
 from .config import Config, from_dict
 from .data import Dataset
-from .lab import ROOT
+from .files import ROOT
 from .seeds import generator
 from .trainer import Trainer
 
@@ -35,12 +35,6 @@ def settings(dataset: str, size: int, steps: int, **changes: object) -> Config:
     """Settings of the benchmark: a small backbone, `size` images, `steps` a network; 0 = every image once."""
     config = from_dict(SMALL | dict(dataset=dataset, train_size=size) | changes)
     return config.replace(steps_per_epoch=steps or max(1, size // (2 * config.batch_size)))
-
-
-def find_device(config: Config) -> torch.device:
-    """Where `config` trains on this machine."""
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(found if config.device == "auto" else config.device)
 
 
 def shrink(data: Dataset, size: int) -> Dataset:
@@ -234,7 +228,7 @@ def measure(
         "classes": grow(classes, repeats, "classes"),
         "images": grow(sizes, 1, "images"),
     }
-    device = find_device(config)
+    device = machine.find_device(config.device)
     precisions = {mode.get("precision", "float32") for mode in modes}
     peak = {precision: machine.peak_flops(device, precision) for precision in sorted(precisions)}
     work = dict(

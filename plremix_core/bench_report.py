@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from . import plots
-from .checkpoint import write_atomic
+from .files import write_atomic
 
 PLAIN_MISSING = "the plain trainer is not here: it comes with the repository's tests/ folder"
 

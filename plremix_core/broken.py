@@ -11,8 +11,7 @@ from tqdm.auto import tqdm
 
 from . import claims
 from .batch import DECLARED, Result, read, run_notebook
-from .checkpoint import write_atomic
-from .lab import ROOT
+from .files import ROOT, write_atomic
 
 RECORD = ROOT / "data" / "controls.csv"
 KEYS = ["notebook", "control", "claim"]

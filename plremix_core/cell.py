@@ -14,7 +14,7 @@ from pathlib import Path
 import distributed
 import pandas as pd
 
-from . import batch, checkpoint, watch
+from . import batch, checkpoint, files, watch
 from .checks import require
 from .config import from_dict
 from .grid import LEFT_OUT, Cell
@@ -46,9 +46,9 @@ def locked(folder: Path, patience: float) -> Iterator[int | None]:
                     break
                 time.sleep(0.2)
             except OSError as error:
-                if error.errno not in checkpoint.NO_LOCKS:
+                if error.errno not in files.NO_LOCKS:
                     raise
-                checkpoint.warn_no_locks(folder)
+                files.warn_no_locks(folder)
                 mine = True
         yield descriptor if mine else None
     finally:
@@ -57,13 +57,13 @@ def locked(folder: Path, patience: float) -> Iterator[int | None]:
 
 def result(folder: Path, fingerprint: str) -> dict | None:
     """What a finished cell came to; None if it is not finished, or its result is damaged or of other settings."""
-    found = checkpoint.read_json(folder / "result.json")
+    found = files.read_json(folder / "result.json")
     return found if found.get("fingerprint") == fingerprint else None
 
 
 def failure(folder: Path) -> dict | None:
     """Why a cell failed and the end of its log; None if it did not."""
-    found = checkpoint.read_json(folder / "failed.json")
+    found = files.read_json(folder / "failed.json")
     return found if "reason" in found else None
 
 
@@ -89,7 +89,7 @@ def prepare(folder: Path, cell: Cell) -> None:
     parts = ("name", "notebook", "labels", "parameters", "fingerprint", "timeout")
     content = {part: getattr(cell, part) for part in parts}
     epochs = cell.config.epochs + cell.config.extra_epochs if cell.config else 0
-    checkpoint.write_json(folder / "cell.json", content | {"epochs": epochs})
+    files.write_json(folder / "cell.json", content | {"epochs": epochs})
 
 
 def fail(folder: Path, reason: str) -> dict:
@@ -98,7 +98,7 @@ def fail(folder: Path, reason: str) -> dict:
         logs = sorted(folder.glob("*.log"))
         tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
         content = dict(status="failed", reason=reason, date=_now(), log=tail)
-        checkpoint.write_json(folder / "failed.json", content)
+        files.write_json(folder / "failed.json", content)
     except OSError as error:  # a full disk, a folder that is gone
         reason += f" (not noted in its folder: {error})"
     return dict(status="failed", reason=reason)
@@ -171,7 +171,7 @@ def _begin(folder: Path) -> None:
     line |= {"restarted": True} if restarted else {}
     path = folder / "attempts.jsonl"
     known = path.read_bytes().splitlines() if path.exists() else []  # a cut last line stays one line
-    checkpoint.write_atomic(path, b"".join(entry + b"\n" for entry in [*known, json.dumps(line).encode()]))
+    files.write_atomic(path, b"".join(entry + b"\n" for entry in [*known, json.dumps(line).encode()]))
 
 
 def attempts(folder: Path) -> list[dict]:
@@ -206,7 +206,7 @@ def _finish(folder: Path, cell: dict, ran: batch.Result) -> None:
     content |= dict(attempts=len(tried), resumed=max(resumed, content.get("resumed", 0)))
     content |= {"restarted": True} if any(entry.get("restarted") is True for entry in tried) else {}
     keep_newest(folder)
-    checkpoint.write_json(folder / "result.json", content)
+    files.write_json(folder / "result.json", content)
 
 
 def keep_newest(folder: Path) -> None:

@@ -13,9 +13,8 @@ import pandas as pd
 import yaml
 
 from .batch import DECLARED
-from .checkpoint import write_atomic
 from .checks import require
-from .lab import ROOT
+from .files import ROOT, write_atomic
 
 EQUATIONS, TABLE = ROOT / "data" / "equations.yaml", ROOT / "data" / "claims.csv"
 NOTEBOOKS, TESTS = ROOT / "notebooks", ROOT / "tests"

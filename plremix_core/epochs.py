@@ -1,5 +1,6 @@
-"""One epoch of one network: supervised (warm-up and plain cross-entropy), and on a divided set."""
+"""One epoch of one network, supervised (warm-up, plain cross-entropy) or on a divided set, and what divides the set."""
 
+import dataclasses
 import logging
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import augment, batches, distributed, gmm, infer, losses, steps
-from .seeds import generator
+from . import augment, batches, distributed, gmm, infer, losses, model, steps
+from .seeds import generator, seed_from
 
 if TYPE_CHECKING:
+    from .model import Network
     from .trainer import Trainer
 
 log = logging.getLogger("plremix")
@@ -93,3 +95,43 @@ def _mask_rows(clean: np.ndarray, noisy: np.ndarray, size: int, rows: str) -> Te
     if rows == "position":
         index[clean], index[noisy] = np.arange(len(clean)), np.arange(len(noisy))
     return torch.from_numpy(index)
+
+
+@torch.no_grad()
+def start_prototypes(trainer: "Trainer") -> None:
+    """Set the prototypes of both networks to their class means, at the end of warm-up."""
+    for net in trainer.nets:
+        net.prototypes.copy_(
+            model.init_prototypes(trainer.per_sample(net)["projection"], trainer.given, trainer.data.num_classes)
+        )
+
+
+def divide(trainer: "Trainer", outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Division:
+    """Split the samples by the losses of network `m`."""
+    columns = ("loss_cls", "loss_proto")[: trainer.config.parts.dims]
+    arrays = [outputs[column].cpu().numpy() for column in columns]
+    seed = seed_from(trainer.config.seed, 4, epoch, m) % 2**32
+    division = gmm.split_clean(*arrays, threshold=trainer.config.threshold, seed=seed)
+    p_clean = distributed.from_first(division.p_clean, trainer.device)
+    division = dataclasses.replace(division, p_clean=p_clean, is_clean=p_clean > division.threshold)
+    if division.mixture is None:
+        log.warning("epoch %d, network %d: all losses agree, every sample counts as clean", epoch, m + 1)
+    return division
+
+
+@torch.no_grad()
+def move_prototypes(trainer: "Trainer", net: "Network", outputs: dict[str, Tensor], epoch: int) -> None:
+    """Select confident samples and move the prototypes of `net` by their projections."""
+    trainer.adaptive, selected, predicted = model.select_confident(
+        trainer.adaptive, outputs["proto_logits"], outputs["logits"], min(epoch / trainer.config.epochs, 1.0)
+    )
+    chosen = outputs["projection"][selected], predicted[selected]
+    net.prototypes.copy_(model.update_prototypes(net.prototypes, *chosen, trainer.config.proto_momentum))
+
+
+def prototype_quality(trainer: "Trainer", outputs: dict[str, Tensor]) -> dict[str, float]:
+    """Share of training images whose nearest prototype is that of the true class, if it is known."""
+    if trainer.data.true is None:
+        return {}
+    nearest = outputs["proto_logits"].argmax(dim=1).cpu()
+    return {"proto_accuracy": float((nearest == trainer.data.true).double().mean())}

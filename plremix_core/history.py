@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from .checkpoint import write_atomic
 from .config import Config
+from .files import write_atomic
 
 LAST = 10  # epochs whose mean is reported as "last"
 

@@ -10,7 +10,6 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from matplotlib.figure import Figure
 
 from .checks import require
 from .controls import CONTROLS, SWAPS
+from .files import ROOT
 from .plots.png import show_as_png
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
@@ -29,7 +29,6 @@ FINISH_MIME = "application/vnd.plremix.finish+json"
 PROFILES = ("quick", "full")
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
 Check = Callable[[object], bool | str]  # True: right; False or a hint: not
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class ClaimError(AssertionError):

@@ -19,7 +19,7 @@ import sklearn
 import torch
 import torchvision
 
-from .checkpoint import write_atomic
+from .files import write_atomic
 
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux only
 log = logging.getLogger("plremix")
@@ -79,6 +79,12 @@ def peak_flops(device: torch.device, precision: str, size: int = 0) -> float:
         taken.append(time.perf_counter() - start)
     torch.backends.cuda.matmul.allow_tf32 = allowed
     return 8 * size**3 / min(taken)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name; auto: a GPU if there is one."""
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(found if name == "auto" else name)
 
 
 def still_here(device: str) -> str:

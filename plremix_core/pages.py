@@ -12,7 +12,7 @@ from jupyter_core.paths import jupyter_path
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from .checkpoint import write_atomic
+from .files import write_atomic
 from .lab import FINISH_MIME
 
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")

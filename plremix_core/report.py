@@ -7,9 +7,8 @@ from pathlib import Path
 
 import nbformat
 
-from .checkpoint import write_atomic
 from .checks import require
-from .lab import ROOT
+from .files import ROOT, write_atomic
 
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"

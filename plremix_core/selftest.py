@@ -13,9 +13,8 @@ import click
 import torch
 
 from . import machine
-from .checkpoint import write_atomic
 from .checks import require
-from .lab import ROOT
+from .files import ROOT, write_atomic
 
 TESTS = Path("tests", "reliability")
 THEMES = ("damage", "stress", "input", "honesty", "kill", "closed", "load")  # what takes longest comes last

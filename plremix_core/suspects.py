@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .checkpoint import write_atomic
 from .checks import require
 from .dataset import Dataset
+from .files import write_atomic
 from .image_files import ImageFiles
 from .trainer import Trainer
 

@@ -13,9 +13,9 @@ import torch
 from tqdm.auto import tqdm
 
 from . import cell as cells
-from .checkpoint import write_json
 from .checks import require
 from .config import Config
+from .files import write_json
 from .grid import Cell, Grid
 
 POLL = 2.0  # seconds between two looks at the progress

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .lab import ROOT
+from .files import ROOT
 
 
 @click.command("sweep")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from . import plots, tables
-from .checkpoint import write_atomic
 from .config import RATED
+from .files import write_atomic
 from .history import LAST
 
 STYLE = """:root { color-scheme: light dark; --line: #8886; --good: #00795a; --bad: #c24a00 }

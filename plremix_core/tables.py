@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from .checkpoint import read_json, write_atomic
 from .checks import require
-from .lab import ROOT
+from .files import ROOT, read_json, write_atomic
 
 FIGURES = {  # name in result.json: what it is
     "last": "mean of the last ten epochs",
@@ -19,7 +18,6 @@ FIGURES = {  # name in result.json: what it is
     "best": "best epoch, picked on the test set: no estimate of what a user would get",
 }
 LABELS = ["dataset", "method", "noise", "rate", "seed"]
-ON = {"dataset": "fashion_mnist"}  # what studies that name no data set were trained on
 WHERE = ["dataset", "noise", "rate"]
 NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
 PUBLISHED = ROOT / "data" / "published.csv"
@@ -85,9 +83,8 @@ def recorded(name: str, results: Path = ROOT / "data" / "results") -> tuple[pd.D
     files = [results / f"{name}.csv", results / f"{name}.json"]
     missing = [file.name for file in files if not file.exists()]
     require(not missing, "study", "recorded", f"no {', '.join(missing)}", "See plremix report --record.")
-    entries = [ON | entry for entry in json.loads(files[1].read_text())]
+    entries = json.loads(files[1].read_text())
     table = pd.read_csv(files[0], keep_default_na=False, na_values=[""])  # noise "none" is a name
-    table = table if "dataset" in table else table.assign(**ON)
     groups = {key: rows for key, rows in table.groupby(LABELS, sort=False)}
     keys = [tuple(entry[label] for label in LABELS) for entry in entries]
     require(sorted(groups, key=str) == sorted(keys, key=str), "study", "of one sweep", name, "Record it again.")

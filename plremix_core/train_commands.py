@@ -11,10 +11,10 @@ import yaml
 from click.core import ParameterSource
 
 from . import bench, bench_report, data, distributed, folders, machine, suspects, watch
-from .checkpoint import state_of, write_json
+from .checkpoint import state_of
 from .checks import require
 from .config import METHODS, NOISES, RATED, Config
-from .lab import ROOT
+from .files import ROOT, write_json
 from .presets import PROFILES, SCHEDULES, TABLE, for_folder, preset
 from .trainer import Trainer
 
@@ -168,7 +168,7 @@ def bench_command(
     size, repeats, most = (256, 1, 2) if quick else (size, repeats, 10)
     config = bench.settings(dataset, size, steps, **(dict(width=width) | parse(changes)))
     modes = [dict(precision=p, compile=c) for p in precision for c in ([False, True] if compile_ else [False])]
-    device = bench.find_device(config)
+    device = machine.find_device(config.device)
     result = dict(provenance=machine.provenance(device), config=config.fingerprint())
     result |= bench.measure(config, folder, modes, list(workers), repeats, limit, most)
     paths = bench_report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)

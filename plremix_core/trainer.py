@@ -1,6 +1,5 @@
 """Train two networks on wrong labels: warm up, divide, train, evaluate, checkpoint."""
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -11,13 +10,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import checkpoint, distributed, epochs, gmm, infer, machine, steps, watch
+from . import checkpoint, distributed, epochs, files, gmm, infer, machine, steps, watch
 from .checks import require, require_finite
 from .config import Config, from_dict
 from .data import Dataset, prepare
 from .history import History
-from .model import Network, SelfAdaptive, init_prototypes, select_confident, update_prototypes
-from .seeds import generator, seed_from
+from .model import Network, SelfAdaptive
+from .seeds import generator
 
 log = logging.getLogger("plremix")
 
@@ -56,13 +55,11 @@ class Trainer:
             most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
         )
         self.config, self.data = config, data
-        heard: list[str] = []
-        with watch.listening(heard.append):
+        with watch.listening() as heard:
             watch.warn_of_data(config, data)
         distributed.require_even(config.batch_size)
         self.folder = None if folder is None else Path(folder)
-        found = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(found if config.device == "auto" else config.device)
+        self.device = machine.find_device(config.device)
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
@@ -104,7 +101,7 @@ class Trainer:
             If a new training would write into a folder that holds another one's checkpoints, another training runs
             there, or this trainer was interrupted within an epoch.
         """
-        with checkpoint.alone(self.folder if distributed.rank() == 0 else None), watch.watched(self):
+        with files.alone(self.folder if distributed.rank() == 0 else None), watch.watched(self):
             if self.epoch == 0 and self.folder is not None:
                 checkpoint.refuse_used(self.folder)
             self._fit(progress, on_epoch)
@@ -143,7 +140,7 @@ class Trainer:
             outputs = [self.per_sample(net) for net in self.nets]
             self.divisions = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
             for m, division in enumerate(self.divisions):
-                quality = division.quality(self.right) | self.prototype_quality(outputs[m])
+                quality = division.quality(self.right) | epochs.prototype_quality(self, outputs[m])
                 row |= {f"{name}_{m + 1}": value for name, value in quality.items()}
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
@@ -167,13 +164,8 @@ class Trainer:
         row["seconds"] = time.perf_counter() - start
         return row
 
-    @torch.no_grad()
-    def start_prototypes(self) -> None:
-        """Set the prototypes of both networks to their class means, at the end of warm-up."""
-        for net in self.nets:
-            net.prototypes.copy_(init_prototypes(self.per_sample(net)["projection"], self.given, self.data.num_classes))
-
     train_supervised, train_divided = epochs.supervised, epochs.divided
+    start_prototypes, divide, move_prototypes = epochs.start_prototypes, epochs.divide, epochs.move_prototypes
 
     def descend(self, m: int, terms: steps.Terms) -> None:
         """One SGD step of network `m`."""
@@ -192,34 +184,6 @@ class Trainer:
         part = self.images[rows.start : rows.stop], self.given[rows.start : rows.stop]
         outputs = infer.per_sample(net, *part, self.data, self.config.crop)
         return {name: distributed.gather_uneven(value, len(self.given)) for name, value in outputs.items()}
-
-    def prototype_quality(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Share of training images whose nearest prototype is that of the true class, if it is known."""
-        if self.data.true is None:
-            return {}
-        nearest = outputs["proto_logits"].argmax(dim=1).cpu()
-        return {"proto_accuracy": float((nearest == self.data.true).double().mean())}
-
-    def divide(self, outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Division:
-        """Split the samples by the losses of network `m`."""
-        columns = ("loss_cls", "loss_proto")[: self.config.parts.dims]
-        arrays = [outputs[column].cpu().numpy() for column in columns]
-        seed = seed_from(self.config.seed, 4, epoch, m) % 2**32
-        division = gmm.split_clean(*arrays, threshold=self.config.threshold, seed=seed)
-        p_clean = distributed.from_first(division.p_clean, self.device)
-        division = dataclasses.replace(division, p_clean=p_clean, is_clean=p_clean > division.threshold)
-        if division.mixture is None:
-            log.warning("epoch %d, network %d: all losses agree, every sample counts as clean", epoch, m + 1)
-        return division
-
-    @torch.no_grad()
-    def move_prototypes(self, net: Network, outputs: dict[str, Tensor], epoch: int) -> None:
-        """Select confident samples and move the prototypes of `net` by their projections."""
-        self.adaptive, selected, predicted = select_confident(
-            self.adaptive, outputs["proto_logits"], outputs["logits"], min(epoch / self.config.epochs, 1.0)
-        )
-        chosen = outputs["projection"][selected], predicted[selected]
-        net.prototypes.copy_(update_prototypes(net.prototypes, *chosen, self.config.proto_momentum))
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
         """Share of images that both networks together label rightly; see `infer.accuracy`."""
@@ -269,14 +233,12 @@ class Trainer:
             If there is no sound checkpoint, it is none of a training, the data are not those of the run, or it was
             started with other settings than `config`.
         """
-        notes: list[str] = []
-        with watch.listening(notes.append):
+        with watch.listening() as heard:
             state = checkpoint.load_newest(Path(folder))
             checkpoint.require_whole(state, Path(folder))
             stored = from_dict(state["config"] | {"device": device or machine.still_here(state["config"]["device"])})
             stored.require_same(config, f"the run in {folder}")
             trainer = cls(stored, prepare(stored, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
-        told = {text for _, text in trainer.notes}
-        trainer.notes += [[trainer.epoch, text] for text in dict.fromkeys(notes) if text not in told]
+        watch.keep(trainer, heard)
         return trainer

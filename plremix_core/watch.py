@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import distributed, machine
-from .checkpoint import write_atomic
 from .checks import require
 from .config import Config
 from .dataset import Dataset
+from .files import write_atomic
 from .history import History
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ class _Listener(logging.Handler):
 
 
 @contextlib.contextmanager
-def listening(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell` with every warning of the package while it lasts."""
-    listener = _Listener(tell)
+def listening(tell: Callable[[str], None] | None = None) -> Iterator[list[str]]:
+    """Call `tell` with every warning of the package while it lasts; without it, the list holds them."""
+    heard: list[str] = []
+    listener = _Listener(tell or heard.append)
     log.addHandler(listener)
     try:
-        yield
+        yield heard
     finally:
         log.removeHandler(listener)
 
@@ -54,6 +55,12 @@ def note(trainer: "Trainer", text: str) -> None:
     if trainer.folder is not None and distributed.rank() == 0:
         with contextlib.suppress(OSError), open(trainer.folder / "log.txt", "a", encoding="utf-8") as file:
             file.write(text + "\n")
+
+
+def keep(trainer: "Trainer", heard: list[str]) -> None:
+    """Add warnings from before a training goes on to its notes, each of them once."""
+    told = {text for _, text in trainer.notes}
+    trainer.notes += [[trainer.epoch, text] for text in dict.fromkeys(heard) if text not in told]
 
 
 @contextlib.contextmanager

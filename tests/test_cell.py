@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from plremix_core import cell, checkpoint
+from plremix_core import cell, checkpoint, files
 
 
 def state(epoch: int) -> dict:
@@ -72,7 +72,7 @@ def test_a_cell_on_a_full_disk_fails_and_says_why(tmp_path, monkeypatch):
 
     described = dict(name="one", notebook="05.ipynb", parameters={}, fingerprint="x", timeout=9, epochs=0)
     (tmp_path / "cell.json").write_text(json.dumps(described))
-    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    monkeypatch.setattr(files, "write_atomic", full)
     found = cell.run(str(tmp_path), "", [], 0)
     assert found["status"] == "failed" and found["reason"].count("No space left on device") == 2
     shutil.rmtree(tmp_path)

@@ -12,7 +12,7 @@ import sys
 import pytest
 import torch
 
-from plremix_core import cell, checkpoint
+from plremix_core import cell, checkpoint, files
 
 
 def state(epoch):
@@ -136,8 +136,8 @@ def test_a_newest_checkpoint_that_holds_a_pickle_falls_back_to_the_one_before_wi
 
 # ------------------------------------------------------------------------------------------------------ one at a time
 
-HOLD = "import sys; from pathlib import Path; from plremix_core import checkpoint\n"
-HOLD += "with checkpoint.alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+HOLD = "import sys; from pathlib import Path; from plremix_core import checkpoint, files\n"
+HOLD += "with files.alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 
 
 def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_the_first(tmp_path):
@@ -145,10 +145,10 @@ def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_t
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         who = re.escape(f"Another process trains there ({holder.pid} on {socket.gethostname()}): wait for it")
-        with pytest.raises(ValueError, match=who), checkpoint.alone(tmp_path):
+        with pytest.raises(ValueError, match=who), files.alone(tmp_path):
             pass
         holder.stdin.close()
-    with checkpoint.alone(tmp_path):
+    with files.alone(tmp_path):
         pass
 
 
@@ -162,7 +162,7 @@ def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatc
     with cell.locked(tmp_path, 0) as lock:
         assert lock is not None
     assert "knows no locks" in caplog.text
-    with checkpoint.alone(tmp_path / "run"):
+    with files.alone(tmp_path / "run"):
         assert (tmp_path / "run" / "training.owner").exists()
 
 
@@ -185,17 +185,17 @@ def full_disk(*args):
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_content(tmp_path, monkeypatch, call):
     path = tmp_path / "history.csv"
-    checkpoint.write_atomic(path, b"old")
+    files.write_atomic(path, b"old")
     monkeypatch.setattr(os, call, full_disk)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.write_atomic(path, b"new, and longer")
+        files.write_atomic(path, b"new, and longer")
     assert path.read_bytes() == b"old"
 
 
 def test_a_write_that_fails_leaves_no_stump(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.write_atomic(tmp_path / "history.csv", b"new")
+        files.write_atomic(tmp_path / "history.csv", b"new")
     assert epochs(tmp_path) == []
 
 
@@ -215,7 +215,7 @@ def test_a_save_that_fails_leaves_the_checkpoint_before_it_loadable(folder, monk
 
 def test_a_reader_never_sees_a_part(tmp_path, monkeypatch):
     path = tmp_path / "x"
-    checkpoint.write_atomic(path, b"old")
+    files.write_atomic(path, b"old")
     seen, replace = [], os.replace
 
     def watched(source, target):
@@ -224,6 +224,6 @@ def test_a_reader_never_sees_a_part(tmp_path, monkeypatch):
         seen.append(path.read_bytes())
 
     monkeypatch.setattr(os, "replace", watched)
-    checkpoint.write_atomic(path, b"new")
+    files.write_atomic(path, b"new")
     assert seen == [b"old", b"new"]
     assert epochs(tmp_path) == ["x"]

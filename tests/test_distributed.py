@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from plremix_core import backbones, checkpoint, distributed
+from plremix_core import backbones, checkpoint, distributed, files
 from plremix_core.__main__ import main
 from plremix_core.trainer import Trainer
 
@@ -199,4 +199,4 @@ def test_a_run_of_another_machine_s_gpu_is_resumed_on_the_device_that_is_asked_f
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # as if there were one: --device still counts
     ran = CliRunner().invoke(main, ["train", "--resume", str(tmp_path), "--device", "cpu"])
     assert ran.exit_code == 0, (ran.output, ran.exception)
-    assert checkpoint.read_json(tmp_path / "result.json")["stretches"][-1]["from_epoch"] == 0
+    assert files.read_json(tmp_path / "result.json")["stretches"][-1]["from_epoch"] == 0

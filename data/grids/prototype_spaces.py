@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from plremix_core.checkpoint import write_atomic
+from plremix_core.files import write_atomic
 from plremix_core.lab import ROOT
 from plremix_core.model import init_prototypes
 from plremix_core.trainer import Trainer

@@ -23,8 +23,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from plremix_core import data, infer, machine, suspects
-from plremix_core.checkpoint import write_atomic
 from plremix_core.config import Config
+from plremix_core.files import write_atomic
 from plremix_core.lab import ROOT
 from plremix_core.presets import preset
 from plremix_core.trainer import Trainer

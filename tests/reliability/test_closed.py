@@ -22,7 +22,7 @@ import pytest
 import tiny
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from plremix_core import batch, checkpoint, data, image_files, pages, suspects, sweep_page
+from plremix_core import batch, checkpoint, data, files, image_files, pages, suspects, sweep_page
 from plremix_core.lab import ROOT
 
 SOURCES = sorted((ROOT / "plremix_core").rglob("*.py"))
@@ -261,17 +261,17 @@ def test_class_names_file_names_and_reasons_stay_text_in_the_page_of_a_sweep(tmp
         place.mkdir()
         names.append(place.name)
         labels = dict(dataset=text, noise="sym", rate=0.5, method=text, seed=1)
-        checkpoint.write_json(place / "cell.json", dict(name=place.name, labels=labels, fingerprint="x"))
+        files.write_json(place / "cell.json", dict(name=place.name, labels=labels, fingerprint="x"))
         table = pd.DataFrame(dict(epoch=[0, 1], test_accuracy=[0.1, 0.2], seconds=1.0))
         table.to_csv(place / "history.csv", index=False)
         found = labels | dict(fingerprint="x", last=0.1, best=0.2, chosen=None, seconds=1.0, resumed=1, notebook=text)
         found |= dict(wall_seconds=1.0, device=text, versions={text: text}, warned=1, warnings=[text])
         found |= dict(stretches=[dict(from_epoch=3, device=text)])
         if number % 2:
-            checkpoint.write_json(place / "failed.json", dict(reason=text))
+            files.write_json(place / "failed.json", dict(reason=text))
         else:
-            checkpoint.write_json(place / "result.json", found)
-    checkpoint.write_json(tmp_path / "grid.json", dict(grid="<i>", reference=HOSTILE[0], cells=names))
+            files.write_json(place / "result.json", found)
+    files.write_json(tmp_path / "grid.json", dict(grid="<i>", reference=HOSTILE[0], cells=names))
     page = sweep_page.write(tmp_path).read_text()
     assert active(page) == []
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3

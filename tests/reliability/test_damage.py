@@ -17,7 +17,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from torchvision import datasets
 
-from plremix_core import batch, cell, checkpoint, data, grid, label_files, sources, sweep_page, tables
+from plremix_core import batch, cell, checkpoint, data, files, grid, label_files, sources, sweep_page, tables
 from plremix_core.lab import FINISH_MIME
 from plremix_core.trainer import Trainer
 
@@ -161,11 +161,11 @@ def test_a_pickle_in_place_of_torchvisions_files_is_never_loaded(tmp_path, monke
         raise OSError("no network here")
 
     monkeypatch.setattr(datasets.cifar, "download_and_extract_archive", no_network)
-    for name, files in (("cifar10", ["data_batch_1", "test_batch", "batches.meta"]), ("cifar100", ["train", "meta"])):
+    for name, parts in (("cifar10", ["data_batch_1", "test_batch", "batches.meta"]), ("cifar100", ["train", "meta"])):
         folder = tmp_path / sources.UNPACKED[name]
         folder.mkdir()
-        for file in files:
-            (folder / file).write_bytes(pickle.dumps(trap))
+        for part in parts:
+            (folder / part).write_bytes(pickle.dumps(trap))
         with pytest.raises(ValueError, match=f"{name} must be downloadable or present"):
             data.load(name, tmp_path)
 
@@ -219,12 +219,12 @@ def swept(run, tmp_path):
     state, config = checkpoint.load_newest(folder / "one"), tiny.settings(epochs=3, warm_up=1, steps_per_epoch=1)
     labels = dict(dataset="fashion_mnist", noise="sym", rate=0.5, method="plremix", seed=0)
     described = dict(name="one", labels=labels, fingerprint=config.fingerprint(), epochs=3, parameters={})
-    checkpoint.write_json(folder / "one" / "cell.json", described)
+    files.write_json(folder / "one" / "cell.json", described)
     found = labels | dict(fingerprint=config.fingerprint(), notebook="05.ipynb", device="CPU", versions={"torch": "2"})
     found |= dict(wall_seconds=1.0) | cell._figures(folder / "one", described)
     assert state["epoch"] == 3
-    checkpoint.write_json(folder / "one" / "result.json", found)
-    checkpoint.write_json(folder / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
+    files.write_json(folder / "one" / "result.json", found)
+    files.write_json(folder / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
     return folder
 
 
@@ -234,7 +234,7 @@ def same(one: dict, other: dict) -> bool:
 
 def test_a_damaged_result_never_counts_and_a_damaged_history_is_named(swept, tries):
     place, count = swept / "one", 0
-    fingerprint = checkpoint.read_json(place / "cell.json")["fingerprint"]
+    fingerprint = files.read_json(place / "cell.json")["fingerprint"]
     right = cell.result(place, fingerprint)
     assert right["last"] and tables.collect(swept)[0]["state"].tolist() == ["done"]
     whole = (place / "result.json").read_bytes()
@@ -259,7 +259,7 @@ def test_a_damaged_result_never_counts_and_a_damaged_history_is_named(swept, tri
 
 def test_a_damaged_list_of_attempts_neither_stops_a_cell_nor_spoils_its_result(swept, tries):
     place, count = swept / "one", 0
-    described = checkpoint.read_json(place / "cell.json") | {"notebook": "05.ipynb"}
+    described = files.read_json(place / "cell.json") | {"notebook": "05.ipynb"}
     finish = new_output("display_data", {FINISH_MIME: dict(device="CPU", versions={"torch": "2"})})
     nbformat.write(new_notebook(cells=[new_code_cell("", outputs=[finish])]), place / "05.ipynb")
     ran = batch.Result("05", "Stub", "ok", "", 1.0, 0, 0, [])

@@ -9,7 +9,7 @@ import pytest
 import tiny
 from click.testing import CliRunner
 
-from plremix_core import cell, checkpoint, machine, sweep_page, tables, watch
+from plremix_core import cell, checkpoint, files, machine, sweep_page, tables, watch
 from plremix_core.__main__ import main
 from plremix_core.trainer import Trainer
 
@@ -82,11 +82,11 @@ def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(int
     shutil.copytree(folder, place)
     labels = dict(dataset="fashion_mnist", noise="sym", rate=0.5, method="plremix", seed=0)
     described = dict(name="one", labels=labels, fingerprint=config.fingerprint(), epochs=5, parameters={})
-    checkpoint.write_json(place / "cell.json", described)
+    files.write_json(place / "cell.json", described)
     found = labels | dict(fingerprint=config.fingerprint(), notebook="05.ipynb", device="last", versions={"torch": "2"})
     found |= dict(wall_seconds=1.0) | cell._figures(place, described)
-    checkpoint.write_json(place / "result.json", found)
-    checkpoint.write_json(tmp_path / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
+    files.write_json(place / "result.json", found)
+    files.write_json(tmp_path / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
     read = cell.result(place, config.fingerprint())
     assert read["resumed"] == 2 and [stretch["from_epoch"] for stretch in read["stretches"]] == [0, 1, 3]
     assert read["warned"] == len(trainer.notes) and read["warnings"] == [text for _, text in trainer.notes[:20]]
@@ -110,7 +110,7 @@ def test_the_log_holds_every_warning_once_beside_the_epoch_it_belongs_to(interru
 def test_the_command_writes_a_result_that_says_how_it_went(tmp_path, monkeypatch):
     ran = CliRunner().invoke(main, ["train", *SMALL, "--out", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
-    found = checkpoint.read_json(tmp_path / "result.json")
+    found = files.read_json(tmp_path / "result.json")
     assert found["resumed"] == 0 and len(found["stretches"]) == 1 and 0 <= found["last"] <= found["best"] <= 1
     for path in tmp_path.glob("epoch-0006.*"):
         path.unlink()
@@ -121,7 +121,7 @@ def test_the_command_writes_a_result_that_says_how_it_went(tmp_path, monkeypatch
         CliRunner().invoke(main, ["train", "--resume", str(tmp_path), "--epochs", "9"], catch_exceptions=False)
     ran = CliRunner().invoke(main, ["train", "--resume", str(tmp_path)])
     assert ran.exit_code == 0, ran.output
-    again = checkpoint.read_json(tmp_path / "result.json")
+    again = files.read_json(tmp_path / "result.json")
     assert again["resumed"] == 1 and [stretch["from_epoch"] for stretch in again["stretches"]] == [0, 5]
     same = ("last", "best", "data", "fingerprint")
     assert {key: again[key] for key in same} == {key: found[key] for key in same}

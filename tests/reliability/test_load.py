@@ -18,7 +18,7 @@ import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core import cell, checkpoint, grid, sweep
+from plremix_core import cell, checkpoint, files, grid, sweep
 from plremix_core.history import History
 from plremix_core.lab import CLAIM_MIME, FINISH_MIME
 from plremix_core.trainer import Trainer
@@ -114,10 +114,8 @@ def test_two_sweeps_at_once_on_one_folder_do_every_cell_once(tmp_path, tries):
 
 def test_many_writers_of_one_file_leave_one_whole_content(tmp_path, tries):
     """As two sweeps do with the list of cells; threads of two processes each."""
-    code = "import sys; from pathlib import Path; from plremix_core import checkpoint\n"
-    code += (
-        "for i in range(150): checkpoint.write_json(Path(sys.argv[1]), dict(who=sys.argv[2], text='x' * 5000 + str(i)))"
-    )
+    code = "import sys; from pathlib import Path; from plremix_core import checkpoint, files\n"
+    code += "for i in range(150): files.write_json(Path(sys.argv[1]), dict(who=sys.argv[2], text='x' * 5000 + str(i)))"
     path = tmp_path / "grid.json"
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(path), str(w)], stderr=subprocess.PIPE) for w in (1, 2)
@@ -125,7 +123,7 @@ def test_many_writers_of_one_file_leave_one_whole_content(tmp_path, tries):
     reads = 0
     while any(writer.poll() is None for writer in writers):
         if path.exists():
-            assert checkpoint.read_json(path)["who"] in "12"
+            assert files.read_json(path)["who"] in "12"
             reads += 1
         time.sleep(0.002)
     assert [writer.wait() for writer in writers] == [0, 0], [writer.stderr.read() for writer in writers]
