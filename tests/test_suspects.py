@@ -214,7 +214,7 @@ def test_a_csv_that_cannot_be_written_leaves_the_old_one(trained, tmp_path, monk
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("plremix_core.checkpoint.os.replace", full)
+    monkeypatch.setattr("plremix_core.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         suspects.write_csv(suspects.rank(trained), tmp_path / "s.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"] and (tmp_path / "s.csv").read_text() == "old"
