@@ -24,12 +24,15 @@ SIGNED = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness"
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """uint8 images (B, c, H, W) -> float32 of zero mean and unit deviation in each channel of the data set."""
-    return (images - _in_pixels(mean, images.device)).div_(_in_pixels(std, images.device))
+    mean, std = (_in_pixels(values, *images.shape[2:], images.device) for values in (mean, std))
+    return (images.float() - mean).div_(std)
 
 
-@functools.cache
-def _in_pixels(values: tuple[float, ...], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device).view(1, -1, 1, 1) * 255
+@functools.lru_cache(16)
+def _in_pixels(values: tuple[float, ...], height: int, width: int, device: torch.device) -> Tensor:
+    """A value for every pixel, channels last; to spread one a channel over all images is ten times slower (CPU)."""
+    wide = torch.tensor(values, device=device).view(1, -1, 1, 1).expand(-1, -1, height, width) * 255
+    return wide.contiguous(memory_format=torch.channels_last)
 
 
 def to_device(drawn: Tensor, device: torch.device) -> Tensor:
@@ -76,12 +79,12 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
     require(fits, "crop", f"at most {min(height, width)} + 2 pad", config.crop, "Lower crop or raise image_size.")
     top = torch.randint(height + 2 * pad - rows + 1, (batch, 1), **draw)[:, 0]
     left = torch.randint(width + 2 * pad - columns + 1, (batch, 1), **draw)[:, 0]
-    flip = ((torch.rand(batch, 1, **draw) < 0.5) & config.flip)[:, :, None, None]
-    top, left, flip = (to_device(drawn, images.device) for drawn in (top, left, flip))
+    flipped = ((torch.rand(batch, 1, **draw) < 0.5) & config.flip)[:, 0].nonzero()[:, 0]
+    top, left, flipped = (to_device(drawn, images.device) for drawn in (top, left, flipped))
     padded = F.pad(images, (pad, pad, pad, pad))  # (B, c, H, W) -> (B, c, H+2p, W+2p)
     windows = padded.unfold(2, rows, 1).unfold(3, columns, 1)  # every crop, without a copy
     crops = windows[torch.arange(batch, device=images.device), :, top, left]  # -> (B, c, H', W')
-    return torch.where(flip, crops.flip(3), crops)
+    return crops.index_copy_(0, flipped, crops.index_select(0, flipped).flip(3))
 
 
 def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:

@@ -1,9 +1,11 @@
 """Divide the samples into clean and noisy by a Gaussian mixture over one or two losses."""
 
+import functools
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import threadpoolctl
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
@@ -89,6 +91,11 @@ class Division:
         return row
 
 
+@functools.cache
+def _threads() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()
+
+
 def scale(loss: np.ndarray) -> np.ndarray:
     """Min-max scale a loss of shape (N,) to [0, 1]; all equal gives zeros."""
     low, high = loss.min(), loss.max()
@@ -146,9 +153,9 @@ def split_clean(
     if (points == points[0]).all():
         return Division(np.ones(len(points)), np.ones(len(points), bool), points, None, 0, threshold)
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed)
-    with warnings.catch_warnings():  # ten iterations are the method; not converging is no news
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(points)
+    with warnings.catch_warnings(), _threads().limit(limits=1):  # more would wait for torch's, which go on spinning
+        warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are the method
+        p_clean = mixture.fit(points).predict_proba(points)
     clean = int((mixture.means_**2).sum(axis=1).argmin())
-    p_clean = mixture.predict_proba(points)[:, clean]
+    p_clean = p_clean[:, clean]
     return Division(p_clean, p_clean > threshold, points, mixture, clean, threshold)

@@ -130,8 +130,9 @@ def guess_targets(
     -------
     nothing
     """
-    own_u, own_x = net.classify_views(torch.cat([weak_u, weak_x])).softmax(dim=2).split(2)  # u1 u2, x1 x2
-    peer_u = peer.classify(weak_u.flatten(0, 1)).softmax(dim=1).unflatten(0, (2, -1))
+    views = torch.cat([*weak_u, *weak_x])  # u1 u2 x1 x2: (4B, c, H, W)
+    own_u, own_x = net.classify_views(views.unflatten(0, (4, -1))).softmax(dim=2).split(2)
+    peer_u = peer.classify(views[: len(views) // 2]).softmax(dim=1).unflatten(0, (2, -1))
     targets_u = losses.sharpen((own_u[0] + own_u[1] + peer_u[0] + peer_u[1]) / 4, sharpening)
     w = p_clean[:, None]
     refined = w * F.one_hot(given, targets_u.shape[1]) + (1 - w) * (own_x[0] + own_x[1]) / 2
@@ -194,19 +195,19 @@ def semi_step(
     nothing
     """
     kinds = distributed.gather(strong_x, 1), distributed.gather(strong_u, 1)
-    views = torch.cat([kind.flatten(0, 1) for kind in kinds])  # x1 x2 u1 u2: (4B, c, H, W)
+    views = torch.cat([view for kind in kinds for view in kind])  # x1 x2 u1 u2: (4B, c, H, W)
     all_x, all_u = distributed.gather(targets_x), distributed.gather(targets_u)
     targets = torch.cat([all_x, all_x, all_u, all_u])  # (4B, C)
     own = distributed.own_rows(len(views), 4, views.device)
-    mixed = mix * views[own] + (1 - mix) * views[permutation[own]]
-    targets = mix * targets[own] + (1 - mix) * targets[permutation[own]]
+    mixed, targets = ((mix * whole[own]).add_(whole[permutation[own]].mul_(1 - mix)) for whole in (views, targets))
     logits = net.classify(mixed)
     half = len(logits) // 2
     loss_x, loss_u = losses.mixmatch_loss(logits[:half], targets[:half], logits[half:], targets[half:])
     penalty = losses.prior_penalty(logits, distributed.mean_with_gradient)
     contrast = mean_v = negatives = torch.zeros_like(loss_x)
     if mask is not None:
-        projections = project_views(net, torch.cat([strong_x, strong_u], dim=1), small)  # (2B, V, D)
+        both = torch.cat([view for pair in zip(strong_x, strong_u) for view in pair])  # x1 u1 x2 u2
+        projections = project_views(net, both.unflatten(0, (2, -1)), small)  # (2B, V, D)
         contrast, mean_v, negatives = contrast_terms(projections, mask, config.temperature, config.flat)
     total = loss_x + weight_u * loss_u + penalty + config.lambda_c * contrast
     return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)

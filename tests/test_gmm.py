@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import threadpoolctl
+import torch
+from sklearn.mixture import GaussianMixture
 
 from plremix_core.gmm import Division, scale, split_clean
 
@@ -123,6 +126,22 @@ def test_same_seed_gives_equal_bits_whatever_is_drawn_in_between():
     first = split_clean(loss, seed=7).p_clean
     np.random.random(5)  # noqa: NPY002
     assert (split_clean(loss, seed=7).p_clean == first).all()
+
+
+def test_a_mixture_is_fitted_by_one_thread_and_torch_keeps_its_own(monkeypatch):
+    seen, fit, before = [], GaussianMixture.fit, torch.get_num_threads()
+
+    def watched(mixture, points):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+        return fit(mixture, points)
+
+    monkeypatch.setattr(GaussianMixture, "fit", watched)
+    torch.set_num_threads(2)
+    try:
+        split_clean(two_groups()[0], seed=0)
+        assert set(seen) == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_inputs_and_the_global_random_state_are_left_alone():
