@@ -29,12 +29,12 @@ def limit(result: dict) -> str:
     views = result["parts"].get("plain views")
     if views is None or not result["engines"][0]["engine"].startswith("plain"):
         return PLAIN_MISSING
-    ours = next(row for row in result["engines"] if row["engine"].startswith("ours"))["epoch"]["median"]
-    alone = shares(result)["networks"] * ours
+    row = next(row for row in result["engines"] if row["engine"].startswith("ours"))
+    alone = shares(result)["networks"] * row["epoch"]["median"]
     most = baseline(result)["epoch"]["median"] / alone
     return (
         f"views of an epoch: plain {views['median']:.3f} s, ours {result['parts']['views']['median']:.3f} s; our steps "
-        f"without them {alone:.3f} s; if nothing else took time the ratio would be {most:.2f}"
+        f"without them {alone:.3f} s ({row['engine']}); if nothing else took time its ratio would be {most:.2f}"
     )
 
 
