@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTED := $(VENV)/installed-test
+COMPARED := $(VENV)/installed-compare
 
 .PHONY: lessons test check lab render clean
 
@@ -23,7 +24,7 @@ check: $(TESTED)
 lab: $(INSTALLED)
 	$(BIN)/plremix lab
 
-render: $(INSTALLED)
+render: $(COMPARED)
 	$(BIN)/plremix lessons --render
 
 $(INSTALLED): pyproject.toml
@@ -33,6 +34,10 @@ $(INSTALLED): pyproject.toml
 
 $(TESTED): $(INSTALLED)
 	$(BIN)/python -m pip install --progress-bar off -e ".[test]"
+	touch $@
+
+$(COMPARED): $(INSTALLED)
+	$(BIN)/python -m pip install --progress-bar off -e ".[compare]"
 	touch $@
 
 clean:
