@@ -213,3 +213,15 @@ def test_lists_and_unknown_names_are_taken_and_refused_as_elsewhere():
 def test_too_many_images_are_refused():
     with pytest.raises(ValueError, match="size must be at most 10000, got 20000"):
         bench.measure(bench.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000, 2)
+
+
+def test_the_limit_is_that_of_our_first_engine_and_names_it():
+    def seconds(value):
+        return dict(median=value, low=value, high=value, all=[value])
+
+    plain, ours, other = ("plain, 0 workers", 6.0), ("ours, float32", 4.0), ("ours, bf16", 1.0)
+    engines = [dict(engine=name, epoch=seconds(value)) for name, value in (plain, ours, other)]
+    parts = {"views": 0.5, "divide": 0.3, "test": 0.2, "checkpoint": 0.1, "plain views": 2.5}
+    text = bench_report.limit(dict(engines=engines, parts={name: seconds(value) for name, value in parts.items()}))
+    assert "plain 2.500 s, ours 0.500 s" in text
+    assert "3.000 s (ours, float32)" in text and text.endswith("ratio would be 2.00")  # 4 - 0.5 - 0.3 - 0.2; 6 / 3
