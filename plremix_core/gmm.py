@@ -155,7 +155,7 @@ def split_clean(
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed)
     with warnings.catch_warnings(), _threads().limit(limits=1):  # more would wait for torch's, which go on spinning
         warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are the method
-        p_clean = mixture.fit(points).predict_proba(points)
+        posterior = mixture.fit(points).predict_proba(points)
     clean = int((mixture.means_**2).sum(axis=1).argmin())
-    p_clean = p_clean[:, clean]
+    p_clean = posterior[:, clean]
     return Division(p_clean, p_clean > threshold, points, mixture, clean, threshold)

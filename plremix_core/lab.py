@@ -6,18 +6,16 @@ that `claim` and `finish` leave in the outputs.
 
 import itertools
 import operator
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-import sklearn
-import torch
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
+from . import machine
 from .checks import require
 from .controls import CONTROLS, SWAPS
 from .files import ROOT
@@ -99,8 +97,8 @@ class Lesson:
         record = dict(name=name, sentence=sentence, values=kept, rule=rule, holds=holds, breaks=list(breaks))
         self.records.append(record)
         text = f"{name} {state}: {sentence} [{shown} {rule}]{note}"
-        display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} {state}** · {sentence} · "
-                 f"measured {shown}, rule `{rule}`{note}"}, raw=True)  # fmt: skip
+        markdown = f"**{name} {state}** · {sentence} · measured {shown}, rule `{rule}`{note}"
+        _keep(CLAIM_MIME, record, text, markdown)
         if holds != expected and not (self.control and expected):
             raise ClaimError(text)
 
@@ -109,7 +107,7 @@ class Lesson:
         record = dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[])
         self.records.append(record)
         text = f"{name} skipped: {reason}"
-        display({CLAIM_MIME: record, "text/plain": text, "text/markdown": f"**{name} skipped** · {reason}"}, raw=True)
+        _keep(CLAIM_MIME, record, text, f"**{name} skipped** · {reason}")
 
     def exercise(self, name: str, answer: object, check: Check) -> None:
         """Judge an answer: None is "not yet"; `check` returns True, or False or a hint."""
@@ -139,7 +137,7 @@ class Lesson:
         text = f"{name}: {'right' if right else 'NOT RIGHT'}. Who thinks that {named} is told: {hint}"
         if not self.control and not (right and not fooled and hint):
             raise ExerciseError(text)
-        display({EXERCISE_MIME: record, "text/plain": text, "text/markdown": text}, raw=True)
+        _keep(EXERCISE_MIME, record, text, text)
 
     def explore(
         self, draw: Callable[..., Figure], panels: Sequence[dict] | None = None, **values: Sequence[float]
@@ -195,9 +193,9 @@ class Lesson:
         if self.control and not any(self.control in r["breaks"] for r in self.records):
             raise ClaimError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
         record = dict(notebook=self.notebook, seconds=seconds, claims=[r["name"] for r in self.records], broken=broken)
-        record |= dict(versions=_versions(), device=_device())
+        record |= dict(versions=machine.versions(), device=machine.in_words())
         held = sum(r["holds"] for r in self.records)
-        text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {_provenance()}"
+        text = f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {machine.in_a_line()}"
         display({FINISH_MIME: record, "text/plain": text}, raw=True)
 
 
@@ -234,7 +232,7 @@ def start(
         control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check the spelling."
     )
     show_as_png()
-    print(f"lesson {notebook} · profile {profile} · seed {seed} · {_provenance()}")
+    print(f"lesson {notebook} · profile {profile} · seed {seed} · {machine.in_a_line()}")
     if control:
         what, module, attribute, replacement = CONTROLS[control]
         print(f"CONTROL {control}: {what}. Claims that rest on it must now fail.")
@@ -243,20 +241,11 @@ def start(
     return Lesson(notebook, profile, seed, control, interactive)
 
 
+def _keep(mime: str, record: dict, text: str, markdown: str) -> None:
+    """Leave a record for the runner, and words for the reader, in the cell's output."""
+    display({mime: record, "text/plain": text, "text/markdown": markdown}, raw=True)
+
+
 def _judge(answer: object, check: Check) -> tuple[bool, str]:
     verdict = check(answer)
     return (False, verdict) if isinstance(verdict, str) else (bool(verdict), "")
-
-
-def _versions() -> dict[str, str]:
-    return dict(python=platform.python_version(), torch=torch.__version__, sklearn=sklearn.__version__)
-
-
-def _device() -> str:
-    threads = torch.get_num_threads()
-    cpu = f"CPU, {threads} thread{'s' * (threads > 1)}"
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
-
-
-def _provenance() -> str:
-    return f"Python {platform.python_version()} · torch {torch.__version__} · {_device()}"

@@ -105,6 +105,18 @@ def processor(device: torch.device) -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def in_words() -> str:
+    """The GPU's name, or how many threads of the CPU are used."""
+    threads = torch.get_num_threads()
+    cpu = f"CPU, {threads} thread{'s' * (threads > 1)}"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
+
+
+def in_a_line() -> str:
+    """What a notebook runs on."""
+    return f"Python {platform.python_version()} · torch {torch.__version__} · {in_words()}"
+
+
 def load() -> list[float]:
     """Processes that wanted to run in the last 1, 5 and 15 minutes; empty where the system does not say."""
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
@@ -117,12 +129,17 @@ def command(arguments: list[str]) -> str:
     return " ".join([f"python {program}" if script else "plremix", *others])
 
 
+def versions() -> dict[str, str]:
+    """Of Python and of what a result depends on."""
+    modules = dict(torch=torch, torchvision=torchvision, sklearn=sklearn, numpy=np)
+    return dict(python=platform.python_version()) | {name: module.__version__ for name, module in modules.items()}
+
+
 def provenance(device: torch.device) -> dict[str, object]:
     """Where, when, with what and by which command."""
     commit = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
     )
-    modules = dict(torch=torch, torchvision=torchvision, sklearn=sklearn, numpy=np)
     return dict(
         command=command(sys.argv),
         commit=commit.stdout.strip() or "not a git checkout",
@@ -133,7 +150,7 @@ def provenance(device: torch.device) -> dict[str, object]:
         threads=torch.get_num_threads(),
         load=load(),
         system=platform.platform(),
-        versions=dict(python=platform.python_version()) | {name: m.__version__ for name, m in modules.items()},
+        versions=versions(),
     )
 
 
