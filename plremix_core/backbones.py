@@ -62,12 +62,15 @@ class PreActBlock(nn.Module):
         self.conv1 = Conv2d(inputs, width, 3, stride, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv2 = Conv2d(width, width, 3, 1, 1, bias=False)
-        changes = stride != 1 or inputs != width
-        self.shortcut = Conv2d(inputs, width, 1, stride, bias=False) if changes else None
+        self.stride = stride
+        self.shortcut = Conv2d(inputs, width, 1, bias=False) if stride != 1 or inputs != width else None
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(x), inplace=True)
-        shortcut = x if self.shortcut is None else self.shortcut(out)
+        shortcut = out
+        if self.shortcut is not None:  # every stride-th pixel first: torch 2.14 corrupts memory in narrow strided 1x1
+            step = self.stride
+            shortcut = self.shortcut(out[:, :, ::step, ::step].contiguous(memory_format=torch.channels_last))
         return self.conv2(F.relu(self.bn2(self.conv1(out)), inplace=True)).add_(shortcut)
 
 

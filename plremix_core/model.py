@@ -215,7 +215,7 @@ def select_confident(
     selected : Tensor of shape (N,), bool
         Samples at or above their class's threshold.
     predicted : Tensor of shape (N,), int64
-        Predicted labels.
+        The classifier's labels, under which the selected samples move the prototypes.
 
     Source
     ------
@@ -231,4 +231,4 @@ def select_confident(
     tau = momentum * state.tau + (1 - momentum) * confidence.mean()
     p_model = momentum * state.p_model + (1 - momentum) * p.mean(dim=0)
     selected = confidence >= tau * (p_model / p_model.max())[predicted]
-    return SelfAdaptive(tau, p_model), selected, predicted
+    return SelfAdaptive(tau, p_model), selected, cls_logits.argmax(dim=1)
