@@ -18,7 +18,7 @@ def main() -> None:
 
     \b
     plremix lessons                                  all notebooks, quick profile
-    plremix lessons --only 03 --control repel_all    break a mechanism: its claims must fail
+    plremix lessons --only 03 --control all_negatives    break a mechanism: its claims must fail
     plremix train --rate 0.5 --out runs/mine         bundled data, two CPU cores
     plremix train --dataset cifar10 --noise sym --rate 0.8 --profile full --out runs/c10
     plremix train --resume runs/c10                  go on after an interruption

@@ -10,6 +10,7 @@ import typing
 from dataclasses import dataclass
 
 from .checks import require
+from .losses import CONTRASTS
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Method:
 METHODS = {
     "ce": Method(semi=False, repel="none", dims=1),
     "dividemix": Method(semi=True, repel="none", dims=1),
+    "dividemix-2d": Method(semi=True, repel="none", dims=2),
     "naive": Method(semi=True, repel="all", dims=1),
     "naive-2d": Method(semi=True, repel="all", dims=2),
     "plr-1d": Method(semi=True, repel="plr", dims=1),
@@ -82,9 +84,12 @@ class Config:
     lambda_c: float = 1.0  # weight of the contrastive loss
     sharpening: float = 0.5  # T of sharpen
     threshold: float = 0.5  # posterior above which a sample is clean
-    flat: bool = True  # FlatNCE; False = InfoNCE (Clothing1M, WebVision)
+    contrast: str = "flat_nce"  # form of the contrastive loss: flat_nce | info_nce (Clothing1M, WebVision)
     warm_up_temperature: float = 0.1  # tau of the contrast in warm-up
+    projector: str = "mlp"  # head that the contrast sees: mlp | none, the features themselves
     temperature: float = 1.0  # tau of the PLR loss
+    naive_temperature: float = 0.0  # tau of ordinary contrast after warm-up (naive, naive-2d); 0 = as in warm-up
+    naive_contrast: str = ""  # its form; empty: as `contrast`
     kappa: tuple[tuple[int, int], ...] = ((0, 3), (40, 2), (70, 1))  # (from epoch, predicted candidates)
     proto_momentum: float = 0.99
     prototypes_from: str = "own"  # own | peer (the release's fault 1)
@@ -131,6 +136,13 @@ class Config:
         """Number of predicted candidates in `epoch`."""
         return [k for start, k in self.kappa if epoch >= start][-1]
 
+    @property
+    def contrast_after_warm_up(self) -> tuple[float, str]:
+        """Temperature and form of the contrast of this method in the semi-supervised epochs."""
+        if self.parts.repel == "all":
+            return self.naive_temperature or self.warm_up_temperature, self.naive_contrast or self.contrast
+        return self.temperature, self.contrast
+
     def lr_at(self, epoch: int) -> float:
         """Learning rate in `epoch`."""
         if self.lr_decay == "linear":
@@ -161,7 +173,7 @@ _POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperatu
 _FRACTION = "rate momentum proto_momentum"
 _COUNT = (
     "seed train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay "
-    "image_size extra_epochs crop"
+    "image_size extra_epochs crop naive_temperature"
 )
 _CHOICES = {  # field: what it may be, and a word on it
     "method": (tuple(METHODS), "Check the spelling."),
@@ -173,6 +185,9 @@ _CHOICES = {  # field: what it may be, and a word on it
     "prototypes_from": (("own", "peer"), "Ours is own, the release's is peer."),
     "short_parts": (("fill", "skip"), "Ours is fill, the release's is skip."),
     "mask_rows": (("sample", "position"), "Ours is sample; position is the release's on Clothing1M and WebVision."),
+    "contrast": (tuple(CONTRASTS), "The release has flat_nce for CIFAR and info_nce for Clothing1M and WebVision."),
+    "naive_contrast": (("", *CONTRASTS), "Empty: as contrast."),
+    "projector": (("mlp", "none"), "The paper has an MLP."),
     "supervised_view": (("weak", "strong"), "The release trains on weak views."),
 }
 
@@ -223,6 +238,9 @@ def _typed(name: str, kind: object, value: object) -> object:
 def from_dict(settings: dict) -> Config:
     """Build a Config from plain values (lists become tuples), refusing unknown names."""
     names = [field.name for field in dataclasses.fields(Config)]
+    if "flat" in settings:  # as recorded before `contrast`
+        settings = dict(settings)
+        settings["contrast"] = "flat_nce" if settings.pop("flat") else "info_nce"
     for name in settings:
         near = difflib.get_close_matches(str(name), names, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."

@@ -31,7 +31,7 @@ def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temper
     Parameters
     ----------
     projections, mask, temperature : Tensor of shape (B, 2, D), Tensor of shape (B, B), float
-        As for `losses.log_repulsion`, which refuses the same values; two views only.
+        As for `losses.log_negative_ratio`, which refuses the same values; two views only.
     same_class : Tensor of shape (B, B), bool
         Pairs whose repulsion is called `same`; that of the rest is `other`.
 
@@ -49,14 +49,14 @@ def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temper
     -------
     nothing
     """
-    v, valid = losses.log_repulsion(projections, mask, temperature)
+    v, valid = losses.log_negative_ratio(projections, mask, temperature)
     require(v.shape[1] == 1, "projections", "of two views", tuple(projections.shape), "Pass (B, 2, D).")
     q = F.normalize(projections, dim=2)
     positive = (q[:, 0] * q[:, 1]).sum(dim=1).repeat(2) / temperature  # (B, 2, D) -> (2B,)
     weight = valid.to(v.dtype) / valid.sum().clamp_min(1)
     repulsion, share = {}, {}
     for name, chosen in (("same", same_class), ("other", ~same_class)):
-        part, some = losses.log_repulsion(projections, mask * (chosen & (mask < 0)), temperature)
+        part, some = losses.log_negative_ratio(projections, mask * (chosen & (mask < 0)), temperature)
         share[name] = torch.where(some, (part - v)[:, 0].detach().exp(), 0.0) * weight  # (2B,)
         repulsion[name] = (share[name] * (part[:, 0] + positive)).sum()
     return Parts(-(positive * weight).sum(), repulsion["same"], repulsion["other"], share["same"].sum())

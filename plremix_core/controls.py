@@ -28,14 +28,19 @@ def _everyone(*arguments, **options):
     return state, selected | True, predicted
 
 
-_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.contrast_from, checkpoint.restore
+_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.CONTRASTS["info_nce"], checkpoint.restore
 _SELECT = model.select_confident
 _STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
 CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
-    "repel_all": ("every pair repels", losses, "plr_mask", lambda logits, labels, k: losses.repel_all(len(labels))),
+    "all_negatives": (
+        "every pair repels",
+        losses,
+        "plr_mask",
+        lambda logits, labels, k: losses.all_negatives(len(labels)),
+    ),
     "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
     "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
-    "never_flat": ("FlatNCE is InfoNCE", losses, "contrast_from", lambda v, valid, flat: _CONTRAST(v, valid, False)),
+    "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _CONTRAST, "info_nce": _CONTRAST}),
     "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
     "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
     "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),

@@ -129,6 +129,41 @@ def move_prototypes(trainer: "Trainer", net: "Network", outputs: dict[str, Tenso
     net.prototypes.copy_(model.update_prototypes(net.prototypes, *chosen, trainer.config.proto_momentum))
 
 
+MEASURED = 8  # batches whose negative pairs are looked at after an epoch
+
+
+@torch.no_grad()
+def negative_pairs(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
+    """What network `m` pushes apart, on batches made as in training; nothing without contrast or true labels.
+
+    Also `top_k`: the share of samples whose true class is among the k most probable ones of the peer.
+    """
+    config, true = trainer.config, trainer.data.true
+    semi = config.parts.semi and epoch >= config.warm_up
+    if true is None or config.parts.repel == "none" or not (semi or config.warm_up_contrast):
+        return {}
+    net, peer, b = trainer.nets[m].eval(), trainer.nets[1 - m], config.batch_size
+    everyone = np.arange(len(trainer.given))
+    parts = trainer.divisions[1 - m].parts(b) if semi else (everyone, everyone)
+    draws, found = generator(config.seed, 5, epoch, m), []
+    order = torch.cat([batches.batch_order(torch.from_numpy(part), b, MEASURED, draws) for part in parts], dim=1)
+    for views in batches.passes(trainer.images, order, 0, 2, config, draws):
+        index, _, strong, small = infer.normalise_batch(views, trainer.data)
+        logits, given = trainer.predict(peer, trainer.images[index])[0], trainer.given[index]
+        mask = steps.pairs(config, logits, given, epoch) if semi else losses.all_negatives(len(given), given.device)
+        temperature = config.contrast_after_warm_up[0] if semi else config.warm_up_temperature
+        right, projections = true.to(index.device)[index], steps.project_views(net, strong, small)
+        top = logits.topk(min(config.kappa_at(epoch), logits.shape[1]), dim=1).indices
+        row = infer.negative_pairs(projections, mask, right, temperature)
+        found.append(row | {"top_k": float((top == right[:, None]).any(dim=1).double().mean())})
+    return {f"{name}_{m + 1}": _mean([row[name] for row in found]) for name in found[0]}
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else float("nan")
+
+
 def prototype_quality(trainer: "Trainer", outputs: dict[str, Tensor]) -> dict[str, float]:
     """Share of training images whose nearest prototype is that of the true class, if it is known."""
     if trainer.data.true is None:

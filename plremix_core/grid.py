@@ -18,7 +18,7 @@ from .presets import TABLE, preset
 from .report import NOTEBOOKS
 
 LEFT_OUT = ("lesson", "exercise", "solution")  # tags of notebook cells that a grid does not run
-COMMON = "notebook seed profile settings vary timeout".split()
+COMMON = "notebook seed profile settings vary timeout predictions".split()
 TRAINING = COMMON + "dataset noise rate method variants reference".split()
 OWN_KEY = ("dataset", "noise", "rate", "seed", "profile")  # not to be hidden among the settings
 

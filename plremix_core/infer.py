@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop
 
+from . import losses
 from .augment import normalise
 from .batches import Views
 from .data import Dataset
@@ -112,3 +113,37 @@ def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset,
         return float("nan")
     logits = sum(predict(net, images, data, crop)[0] for net in nets)
     return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())
+
+
+@torch.no_grad()
+def negative_pairs(projections: Tensor, mask: Tensor, true: Tensor, temperature: float) -> dict[str, float]:
+    """What the negative pairs of a batch are, knowing the true labels.
+
+    Parameters
+    ----------
+    projections : Tensor of shape (B, V, D), float
+        Views of each image.
+    mask : Tensor of shape (B, B), int8
+        -1 marks the negative pairs.
+    true : Tensor of shape (B,), int64
+        True labels.
+    temperature : float
+        tau of the contrastive loss.
+
+    Returns
+    -------
+    dict of str to float
+        `false_negatives`: share of the negative pairs that have one true class. `false_weight`: their share of an
+        anchor's softmax weight over its negatives, mean over the anchors that have one. `nearest_negative`: largest
+        cosine of an anchor with a negative, mean over the same anchors. NaN without negatives.
+    """
+    _, scaled = losses.similarities(projections, mask, temperature)
+    views = projections.shape[1]
+    same = (true[:, None] == true[None]).repeat(views, views)  # (B, B) -> (V*B, V*B)
+    negative = scaled > -torch.inf
+    if not negative.any():
+        return dict.fromkeys(("false_negatives", "false_weight", "nearest_negative"), float("nan"))
+    scaled, same, some = (rows[negative.any(dim=1)] for rows in (scaled, same, negative))
+    weight = (scaled.softmax(dim=1) * same).sum(dim=1)
+    found = (same & some).sum() / some.sum(), weight.mean(), scaled.amax(dim=1).mean() * temperature
+    return dict(zip(("false_negatives", "false_weight", "nearest_negative"), (float(value) for value in found)))

@@ -14,17 +14,19 @@ from .semi import confidence_penalty, mixmatch_loss, prior_penalty, ramp_up, sha
 
 __all__ = [
     "confidence_penalty",
-    "contrast_from",
+    "CONTRASTS",
     "flat_nce",
     "info_nce",
-    "log_repulsion",
+    "log_negative_ratio",
+    "log_sum",
     "mixmatch_loss",
     "plr_loss",
     "plr_mask",
     "prior_penalty",
     "ramp_up",
-    "repel_all",
+    "all_negatives",
     "sharpen",
+    "similarities",
 ]
 
 
@@ -77,7 +79,7 @@ def plr_mask(logits: Tensor, labels: Tensor, k: int) -> Tensor:
     return torch.eye(len(labels), dtype=torch.int8, device=logits.device) - repel.to(torch.int8)
 
 
-def repel_all(size: int, device: torch.device | str = "cpu") -> Tensor:
+def all_negatives(size: int, device: torch.device | str = "cpu") -> Tensor:
     """Return the mask of ordinary contrastive learning: every other image repels.
 
     Parameters
@@ -103,41 +105,29 @@ def repel_all(size: int, device: torch.device | str = "cpu") -> Tensor:
     return 2 * torch.eye(size, dtype=torch.int8, device=device) - 1
 
 
-def log_repulsion(projections: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Compare, for every anchor, its repelled images with its own other view.
-
-    ``v = log sum_j exp((q_i . q_j - q_i . q_p) / temperature)`` over all views j of the images that
-    repel image i, p another view of image i. Both forms of the loss are functions of `v`:
-    FlatNCE has the gradient of mean v, InfoNCE is softplus(v).
+def similarities(projections: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Compare every view with its positives and its negatives.
 
     Parameters
     ----------
     projections : Tensor of shape (B, V, D), float
         V >= 2 views of each image, of any length; normalised inside.
     mask : Tensor of shape (B, B), int8
-        As returned by `plr_mask`: -1 marks the pairs that repel.
+        As returned by `plr_mask`: -1 marks the negative pairs.
     temperature : float
         tau > 0.
 
     Returns
     -------
-    v : Tensor of shape (V * B, V - 1), float
-        One value a positive pair; 0 for anchors without negatives. Dimensionless (nats).
-    valid : Tensor of shape (V * B,), bool
-        Whether the anchor has a negative.
+    positives : Tensor of shape (V * B, V - 1), float
+        Cosine similarity over tau with the other views of the same image.
+    negatives : Tensor of shape (V * B, V * B), float
+        The same with all views; -inf where the mask has no negative pair.
 
     Raises
     ------
     ValueError
         If shapes disagree or `temperature` is not positive.
-
-    Source
-    ------
-    FlatNCE (arXiv:2107.01152), equation 6, restricted to the pairs of the mask.
-
-    Differs
-    -------
-    Anchors without negatives give 0 with zero gradient; the release divides by an empty count.
     """
     require(
         projections.ndim == 3 and projections.shape[1] >= 2,
@@ -153,64 +143,36 @@ def log_repulsion(projections: Tensor, mask: Tensor, temperature: float) -> tupl
     require(temperature > 0, "temperature", "> 0", temperature, "The paper uses 1.0 for PLR and 0.1 in warm-up.")
     q = F.normalize(projections, dim=2).transpose(0, 1).flatten(0, 1)  # (B, V, D) -> (V*B, D)
     similarity = q @ q.T / temperature  # (V*B, V*B)
-    repel = (mask < 0).repeat(views, views)  # (B, B) -> (V*B, V*B)
-    valid = repel.any(dim=1)
-    negatives = similarity.masked_fill(~repel, -math.inf)
-    negatives = torch.where(valid[:, None], negatives, torch.zeros_like(negatives)).logsumexp(dim=1)
     anchor = torch.arange(views * batch, device=q.device)
     others = torch.stack([(anchor + shift * batch) % (views * batch) for shift in range(1, views)], dim=1)
-    v = negatives[:, None] - similarity.gather(1, others)  # (V*B, V-1)
-    return torch.where(valid[:, None], v, torch.zeros_like(v)), valid
+    negative = (mask < 0).repeat(views, views)  # (B, B) -> (V*B, V*B)
+    return similarity.gather(1, others), similarity.masked_fill(~negative, -math.inf)
 
 
-def contrast_from(v: Tensor, valid: Tensor, flat: bool) -> Tensor:
-    """Turn the values of `log_repulsion` into the loss that is minimised.
+def log_sum(negatives: Tensor) -> Tensor:
+    """Log of the summed exponentials of each row, (A, A) -> (A,); a row without negatives gives -inf, zero gradient."""
+    some = (negatives > -math.inf).any(dim=1)
+    sums = torch.where(some[:, None], negatives, torch.zeros_like(negatives)).logsumexp(dim=1)
+    return torch.where(some, sums, torch.full_like(sums, -math.inf))
+
+
+def log_negative_ratio(projections: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Compare, for every anchor, its negatives with its positive.
+
+    ``v = log sum_j exp((q_i . q_j - q_i . q_p) / temperature)`` over all views j of the negatives of image i,
+    p another view of image i. FlatNCE has the gradient of mean v; InfoNCE with two views is softplus(v).
 
     Parameters
     ----------
+    projections, mask, temperature : Tensor, Tensor, float
+        As for `similarities`.
+
+    Returns
+    -------
     v : Tensor of shape (V * B, V - 1), float
-        Values of `log_repulsion`.
+        One value a positive pair, in nats; 0 with zero gradient for anchors without negatives.
     valid : Tensor of shape (V * B,), bool
-        Anchors that have a negative; the others are left out of the mean.
-    flat : bool
-        True: FlatNCE, always 1 in value, only the gradient means anything. False: InfoNCE.
-
-    Returns
-    -------
-    Tensor of shape (), float
-        The loss; 0 with zero gradient if no anchor has a negative.
-
-    Source
-    ------
-    FlatNCE (arXiv:2107.01152), equation 8; release: utils/losses.py.
-
-    Differs
-    -------
-    The empty batch is 0 and not NaN.
-    """
-    terms = torch.exp(v - v.detach()) if flat else F.softplus(v)
-    weight = valid.to(v.dtype) / valid.sum().clamp_min(1)
-    return (terms.mean(dim=1) * weight).sum()
-
-
-def plr_loss(projections: Tensor, mask: Tensor, temperature: float = 1.0, flat: bool = True) -> Tensor:
-    """Contrast with relaxed negatives: only pairs that repel in the mask are pushed apart.
-
-    Parameters
-    ----------
-    projections : Tensor of shape (B, V, D), float
-        Views of each image; normalised inside.
-    mask : Tensor of shape (B, B), int8
-        As returned by `plr_mask`.
-    temperature : float
-        tau > 0.
-    flat : bool
-        FlatNCE (CIFAR, Tiny-ImageNet) or InfoNCE (Clothing1M, WebVision).
-
-    Returns
-    -------
-    Tensor of shape (), float
-        With `flat` the value is 1 whatever the input; watch the mean of `log_repulsion` instead.
+        Whether the anchor has a negative.
 
     Raises
     ------
@@ -219,20 +181,76 @@ def plr_loss(projections: Tensor, mask: Tensor, temperature: float = 1.0, flat: 
 
     Source
     ------
-    Paper arXiv:2402.17589v2, the PLR loss; release: utils/losses.py.
+    FlatNCE (arXiv:2107.01152), equation 6, over the negative pairs of the mask.
+    """
+    return _ratio(*similarities(projections, mask, temperature))
+
+
+def _ratio(positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    sums = log_sum(negatives)
+    valid = sums > -math.inf
+    return torch.where(valid[:, None], sums[:, None] - positives, torch.zeros_like(positives)), valid
+
+
+def _flat_nce(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Mean over the anchors that have a negative; always 1 in value, the gradient is that of mean v.
+
+    Source: FlatNCE (arXiv:2107.01152), equation 8; release: losses/losses.py, PLRLoss with flat=True.
+    Differs: 0 with zero gradient if no anchor has a negative, where the release gives NaN.
+    """
+    v, valid = _ratio(positives, negatives)
+    weight = valid.to(v.dtype) / valid.sum().clamp_min(1)
+    return (torch.exp(v - v.detach()).mean(dim=1) * weight).sum()
+
+
+def _info_nce(positives: Tensor, negatives: Tensor) -> Tensor:
+    """Cross-entropy of each positive against all positives and negatives, mean over all anchors.
+
+    Source: SupCon (arXiv:2004.11362), equation 2; release: losses/losses.py, PLRLoss with flat=False.
+    """
+    everything = torch.logaddexp(log_sum(negatives), positives.logsumexp(dim=1))
+    return (everything[:, None] - positives).mean()
+
+
+CONTRASTS = {"flat_nce": _flat_nce, "info_nce": _info_nce}  # by config.contrast: a loss of what `similarities` returns
+
+
+def plr_loss(projections: Tensor, mask: Tensor, temperature: float = 1.0, flat: bool = True) -> Tensor:
+    """Contrast with relaxed negatives: only the negative pairs of the mask are pushed apart.
+
+    Parameters
+    ----------
+    projections, mask, temperature : Tensor, Tensor, float
+        As for `similarities`.
+    flat : bool
+        FlatNCE (CIFAR, Tiny-ImageNet) or InfoNCE (Clothing1M, WebVision).
+
+    Returns
+    -------
+    Tensor of shape (), float
+        With `flat` the value is 1 whatever the input; watch the mean of `log_negative_ratio` instead.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree or `temperature` is not positive.
+
+    Source
+    ------
+    Paper arXiv:2402.17589v2, the PLR loss; release: losses/losses.py, PLRLoss.
 
     Differs
     -------
-    0 with a zero gradient when no anchor of the batch has a negative; the release gives NaN.
+    FlatNCE is 0 with a zero gradient when no anchor of the batch has a negative; the release gives NaN.
     """
-    return contrast_from(*log_repulsion(projections, mask, temperature), flat=flat)
+    return CONTRASTS["flat_nce" if flat else "info_nce"](*similarities(projections, mask, temperature))
 
 
 def flat_nce(projections: Tensor, temperature: float = 0.1) -> Tensor:
-    """FlatNCE with every other image of the batch repelling; see `plr_loss` for the arguments."""
-    return plr_loss(projections, repel_all(len(projections), projections.device), temperature, flat=True)
+    """FlatNCE with every other image a negative; see `plr_loss` for the arguments."""
+    return plr_loss(projections, all_negatives(len(projections), projections.device), temperature, flat=True)
 
 
 def info_nce(projections: Tensor, temperature: float = 0.1) -> Tensor:
-    """InfoNCE (SimCLR's loss) with every other image repelling; see `plr_loss` for the arguments."""
-    return plr_loss(projections, repel_all(len(projections), projections.device), temperature, flat=False)
+    """InfoNCE (SimCLR's loss) with every other image a negative; see `plr_loss` for the arguments."""
+    return plr_loss(projections, all_negatives(len(projections), projections.device), temperature, flat=False)

@@ -36,6 +36,8 @@ class Network(nn.Module):
         Draws the initial weights; the global random state is left alone.
     precision : str
         float32, or bf16: the backbone under autocast; weights, statistics and heads stay float32.
+    head : str
+        mlp, or none: the contrast and the prototypes see the features themselves.
     compile : bool
         Compile the backbone with torch.compile when it is first called; names of the weights stay as they are.
     **options : object
@@ -64,6 +66,7 @@ class Network(nn.Module):
         generator: torch.Generator,
         precision: str = "float32",
         compile: bool = False,
+        head: str = "mlp",
         **options: object,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -71,8 +74,9 @@ class Network(nn.Module):
             super().__init__()
             self.backbone, width = backbones.make(kind, in_channels, **options)
             self.classifier = nn.Linear(width, num_classes)
-            self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION))
-        self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION))
+            mlp = nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION)
+            self.projector = nn.Sequential(*mlp) if head == "mlp" else nn.Identity()
+        self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION if head == "mlp" else width))
         self.precision, self.compiled = precision, compile
         if compile:
             self.backbone.compile()  # in place: keys of the state stay

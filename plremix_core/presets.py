@@ -1,5 +1,7 @@
 """The paper's settings by name, each with its source; the release's faults on demand; settings for two CPU cores."""
 
+import dataclasses
+
 from .checks import require
 from .config import HUMAN, Config, from_dict
 
@@ -9,13 +11,14 @@ TABLE = {  # what differs from Config's defaults; ALL of it is from the release 
     "tiny_imagenet": dict(policy="imagenet", image_size=64, pooled=2),
     "clothing1m": dict(
         backbone="resnet50", pretrained=True, policy="imagenet", image_size=256, crop=224, pad=0, epochs=100, warm_up=1,
-        lr=0.004, weight_decay=1e-3, lr_drops=(40, 80), mixup_alpha=0.5, flat=False, confidence_penalty=True,
+        supervised_view="strong",
+        lr=0.004, weight_decay=1e-3, lr_drops=(40, 80), mixup_alpha=0.5, contrast="info_nce", confidence_penalty=True,
         kappa=((0, 3), (15, 2), (30, 1)), train_size=64000,
     ),
     "webvision": dict(
         backbone="inception_resnet_v2", policy="imagenet", image_size=320, crop=299, pad=0, epochs=150, warm_up=2,
-        batch_size=48, lr=0.015, lr_drops=(60, 120), mixup_alpha=0.5, flat=False, kappa=((0, 3), (15, 2), (30, 1)),
-        multi_crop=((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)),
+        batch_size=48, lr=0.015, lr_drops=(60, 120), mixup_alpha=0.5, contrast="info_nce",
+        kappa=((0, 3), (15, 2), (30, 1)), multi_crop=((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)),
     ),
     "fashion_mnist": dict(fill=0),
     "folder": dict(policy="imagenet", image_size=64, pooled=2, confidence_penalty=True),  # ours, see for_folder
@@ -39,7 +42,7 @@ SOURCES = {  # where the values come from; a field that is not named is ours and
     "lr_drops": "release: adjust_lr in utils/train_utils.py; lr_milestones in the other train_*.py",
     "ramp_epochs": "release: losses/losses.py, SemiLoss.linear_rampup",
     "kappa": "release: topk and its milestones in train*.py",
-    "flat": "release: default of --crl in train*.py",
+    "contrast": "release: default of --crl in train*.py",
     "warm_up_temperature temperature": "release: InfoNCELoss and PLRLoss as called in train.py",
     "proto_momentum": "release: models/model.py",
     "confidence_penalty": "release: uniform_warmup in utils/train_utils*.py",
@@ -111,8 +114,11 @@ def preset(
 
     Differs
     -------
-    fashion_mnist is not in the paper and takes the settings of cifar10; human noise and label files on CIFAR take the
-    lambda_u of the symmetric noise nearest to them in rate. Faults that are not switchable: 2 and 3 (NaN), 5 (seeds),
+    fashion_mnist is not in the paper and takes the settings of cifar10; human noise on CIFAR takes the lambda_u of the
+    symmetric noise nearest to it in rate; label files need one of their own. With another number of epochs than the
+    paper's, warm-up, ramp, kappa and drops of the learning rate move in proportion unless they are given (the release
+    moves the drop). Clothing1M and WebVision train in fp16 autocast there, CIFAR with TF32.
+    Faults that are not switchable: 2 and 3 (NaN), 5 (seeds),
     7 (in none of the paper's settings).
     """
     require(
@@ -132,6 +138,8 @@ def preset(
         settings |= {"pad": 0} if dataset == "tiny_imagenet" else {}
         settings |= {"mask_rows": "position"} if dataset in ("clothing1m", "webvision") else {}
     settings |= {name: SMALL[name] for name in SMALL if profile == "quick"}
+    if "epochs" in changes:
+        settings |= _milestones(settings, changes["epochs"])
     config = from_dict(settings | changes)
     return config if schedule == "full" else _faster(config)
 
@@ -186,6 +194,26 @@ def _lambda_u(dataset: str, noise: str, rate: float) -> float:
     settings = ", ".join(f"{n} {r}" for n, r in known)
     require((kind, rate) in known, "noise and rate", f"one of {settings}", (noise, rate), "Or pass lambda_u.")
     return known[kind, rate]
+
+
+def _milestones(settings: dict, epochs: object) -> dict[str, object]:
+    """Warm-up, ramp, kappa and drops of the learning rate, moved in proportion to another number of epochs."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+    known = {name: settings.get(name, defaults[name]) for name in ("epochs", "warm_up", "ramp_epochs", "lr_drops")}
+    if type(epochs) is not int or epochs <= 0:
+        return {}  # Config refuses it
+
+    def moved(epoch: int) -> int:
+        return -(-epoch * epochs // known["epochs"])
+
+    kappa = {moved(start): k for start, k in settings.get("kappa", defaults["kappa"])}
+    drops = tuple(dict.fromkeys(moved(drop) for drop in known["lr_drops"]))
+    return dict(
+        warm_up=moved(known["warm_up"]),
+        ramp_epochs=moved(known["ramp_epochs"]),
+        lr_drops=drops,
+        kappa=tuple(kappa.items()),
+    )
 
 
 def _faster(config: Config) -> Config:

@@ -17,7 +17,7 @@ from .model import Network
 class Terms(NamedTuple):
     """The parts of a step's loss, scalars on the device; `total` is what is minimised.
 
-    `contrast` is the mean of `losses.log_repulsion`, the readable quantity behind the flat loss;
+    `contrast` is the mean of `losses.log_negative_ratio`, the readable quantity behind the flat loss;
     `negatives` the mean number of images that repel an anchor.
     """
 
@@ -33,16 +33,17 @@ class Terms(NamedTuple):
         return Terms(*(value.detach() for value in self))
 
 
-def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, flat: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, mean log-repulsion and mean number of negatives for projections (B, V, D) under mask (B, B).
+def contrast_terms(projections: Tensor, mask: Tensor, temperature: float, form: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, mean log negative ratio and mean number of negatives for projections (B, V, D) under mask (B, B).
 
     With several processes the projections are a share of the batch and the mask is that of all shares, joined.
     """
     projections = distributed.gather_with_gradient(projections)
-    v, valid = losses.log_repulsion(projections, mask, temperature)
+    v, valid = losses.log_negative_ratio(projections, mask, temperature)
     mean_v = v.detach().mean(dim=1).sum() / valid.sum().clamp_min(1)
     negatives = (mask < 0).sum() / len(mask)
-    return losses.contrast_from(v, valid, flat), mean_v, negatives
+    loss = losses.CONTRASTS[form](*losses.similarities(projections, mask, temperature))
+    return loss, mean_v, negatives
 
 
 def project_views(net: Network, strong: Tensor, small: Tensor | None) -> Tensor:
@@ -68,7 +69,7 @@ def supervised_step(
     given : Tensor of shape (B,), int64
         Given labels.
     config : Config
-        Fields confidence_penalty, warm_up_temperature and flat are used.
+        Fields confidence_penalty, warm_up_temperature and contrast are used.
     small : Tensor of shape (v, B, c, h, w), float, optional
         Small crops of multi-crop.
 
@@ -82,7 +83,7 @@ def supervised_step(
 
     Differs
     -------
-    With flat = False the contrast is InfoNCE; the release on CIFAR applies the flat formula to its logits and pushes
+    With contrast = info_nce the loss is InfoNCE; the release on CIFAR applies the flat formula to its logits and pushes
     positives apart. With more than two views every other view of the image is a positive, in the release one.
     """
     logits = net.classify(weak)
@@ -93,8 +94,8 @@ def supervised_step(
     contrast, mean_v, negatives = zero, zero, zero
     if strong is not None:
         projections = project_views(net, strong, small)
-        mask = losses.repel_all(len(weak) * distributed.size(), weak.device)
-        contrast, mean_v, negatives = contrast_terms(projections, mask, config.warm_up_temperature, config.flat)
+        mask = losses.all_negatives(len(weak) * distributed.size(), weak.device)
+        contrast, mean_v, negatives = contrast_terms(projections, mask, config.warm_up_temperature, config.contrast)
     return Terms(loss_x + penalty + contrast, loss_x, zero, penalty, mean_v, negatives)
 
 
@@ -143,7 +144,7 @@ def pairs(config: Config, logits: Tensor, given: Tensor, epoch: int) -> Tensor |
     """Mask (B, B) of the method's repelling pairs, from the peer's logits (B, C); None without contrast."""
     if config.parts.repel == "plr":
         return losses.plr_mask(logits, given, config.kappa_at(epoch))
-    return losses.repel_all(len(given), given.device) if config.parts.repel == "all" else None
+    return losses.all_negatives(len(given), given.device) if config.parts.repel == "all" else None
 
 
 def semi_step(
@@ -178,7 +179,7 @@ def semi_step(
     weight_u : float
         Weight of L_u in this step.
     config : Config
-        Fields temperature, flat and lambda_c are used.
+        Fields temperature, contrast and lambda_c are used; for ordinary contrast naive_temperature and naive_contrast.
     small : Tensor of shape (v, 2 B, c, h, w), float, optional
         Small crops of the clean then the noisy batch, for the contrast alone.
 
@@ -208,7 +209,7 @@ def semi_step(
     if mask is not None:
         both = torch.cat([view for pair in zip(strong_x, strong_u) for view in pair])  # x1 u1 x2 u2
         projections = project_views(net, both.unflatten(0, (2, -1)), small)  # (2B, V, D)
-        contrast, mean_v, negatives = contrast_terms(projections, mask, config.temperature, config.flat)
+        contrast, mean_v, negatives = contrast_terms(projections, mask, *config.contrast_after_warm_up)
     total = loss_x + weight_u * loss_u + penalty + config.lambda_c * contrast
     return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)
 

@@ -67,7 +67,8 @@ class Trainer:
         self.nets = []
         for m in (0, 1):
             draws = generator(config.seed, 1, m)
-            net = Network(data.num_classes, data.images.shape[1], config.backbone, generator=draws, **options)
+            kind = dict(kind=config.backbone, head=config.projector)
+            net = Network(data.num_classes, data.images.shape[1], **kind, generator=draws, **options)
             net = distributed.share_batch_norm(net)
             self.nets.append(net.to(self.device, memory_format=torch.channels_last))
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
@@ -152,6 +153,7 @@ class Trainer:
             else:
                 sums = self.train_supervised(epoch, m)
             row |= {f"{name}_{m + 1}": value for name, value in sums.items()}
+            row |= epochs.negative_pairs(self, epoch, m)
             require_finite([name for name, value in sums.items() if not np.isfinite(value)], epoch)
         if config.parts.semi and epoch == config.warm_up - 1:  # prototypes for the first division
             self.start_prototypes()

@@ -10,8 +10,8 @@ from plremix_core.batch import Result
 
 TABLE = "| claim | sentence |\n|---|---|\n| C9.1 | a |\n| C9.2 | b |\n| C9.3 | c |"
 FIRST = 'lab.claim("C9.1", "s", 1, "< 2", breaks=["coin"])'
-SECOND = 'lab.claim("C9.2", "s", 1, "< 2", breaks=["coin", "repel_all"])'
-THIRD = 'lab.claim("C9.3", "s", 1, "< 2", breaks=["repel_all"])'
+SECOND = 'lab.claim("C9.2", "s", 1, "< 2", breaks=["coin", "all_negatives"])'
+THIRD = 'lab.claim("C9.3", "s", 1, "< 2", breaks=["all_negatives"])'
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def path(tmp_path):
 
 
 def test_pairs_are_every_control_a_notebook_names_once(path):
-    assert broken.pairs([path]) == [(path, "coin"), (path, "repel_all")]
+    assert broken.pairs([path]) == [(path, "coin"), (path, "all_negatives")]
 
 
-@pytest.mark.parametrize(("control", "kept"), [("coin", [FIRST, SECOND]), ("repel_all", [FIRST, SECOND, THIRD])])
+@pytest.mark.parametrize(("control", "kept"), [("coin", [FIRST, SECOND]), ("all_negatives", [FIRST, SECOND, THIRD])])
 def test_what_comes_after_the_last_claim_on_a_control_and_exercises_are_left_out(path, control, kept):
     whole = broken.read(path)
     short = broken.shortened(whole, control)

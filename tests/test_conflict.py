@@ -69,7 +69,7 @@ def test_the_parts_add_up_to_the_flat_loss(seed):
 def test_a_kind_without_pairs_has_no_gradient_and_no_share():
     projections, _, same_class = case()
     nothing = torch.zeros_like(same_class)
-    mask = losses.repel_all(len(projections))
+    mask = losses.all_negatives(len(projections))
     parts = conflict.contrast_parts(projections, mask, nothing, 0.1)
     assert parts.share == 0 and not gradient(parts.same, projections).any()
     parts = conflict.contrast_parts(projections, mask, ~nothing, 0.1)
@@ -85,7 +85,7 @@ def test_a_batch_without_repulsion_gives_zero():
 
 def test_other_than_two_views_are_refused():
     with pytest.raises(ValueError, match="projections must be of two views"):
-        conflict.contrast_parts(torch.randn(4, 3, 5), losses.repel_all(4), torch.eye(4, dtype=torch.bool), 0.1)
+        conflict.contrast_parts(torch.randn(4, 3, 5), losses.all_negatives(4), torch.eye(4, dtype=torch.bool), 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,8 @@ def test_changed_settings_make_another_cell(tmp_path):
 
 
 def test_another_notebook_takes_its_own_parameters(tmp_path):
-    found = load(tmp_path, {"notebook": "03", "seed": [0, 1], "settings": {"control": "repel_all"}})
-    assert [c.parameters for c in found.cells] == [{"seed": s, "control": "repel_all"} for s in (0, 1)]
+    found = load(tmp_path, {"notebook": "03", "seed": [0, 1], "settings": {"control": "all_negatives"}})
+    assert [c.parameters for c in found.cells] == [{"seed": s, "control": "all_negatives"} for s in (0, 1)]
     assert len({c.name for c in found.cells}) == 2 and found.cells[0].config is None
 
 

@@ -55,7 +55,7 @@ def test_under_its_control_a_claim_must_fail(lesson):
 
 def test_under_another_control_a_failing_claim_is_recorded_and_does_not_stop(lesson):
     running = lesson("coin")
-    running.claim("C9.1", "s", 2.0, "< 1", breaks=["repel_all"])
+    running.claim("C9.1", "s", 2.0, "< 1", breaks=["all_negatives"])
     assert running.records[0]["holds"] is False
 
 
@@ -88,12 +88,12 @@ def test_start_refuses_unknown_settings_by_name():
         lab.start("99", profile="ful")
     with pytest.raises(ValueError, match="seed must be a whole number >= 0, got -1"):
         lab.start("99", seed=-1)
-    with pytest.raises(ValueError, match="control must be empty or one of .*repel_all.*, got 'repel'"):
+    with pytest.raises(ValueError, match="control must be empty or one of .*all_negatives.*, got 'repel'"):
         lab.start("99", control="repel")
 
 
-def test_control_repel_all_makes_every_pair_repel(lesson):
-    lesson("repel_all")
+def test_control_all_negatives_makes_every_pair_repel(lesson):
+    lesson("all_negatives")
     mask = losses.plr_mask(torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.zeros(6).long(), 3)
     assert (mask == -1).sum() == 30 and (mask.diagonal() == 1).all()
 
@@ -157,7 +157,7 @@ def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monk
 
 def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
     running = lesson("coin")
-    running.claim("C9.1", "s", 2.0, "< 1", breaks=["repel_all"])
+    running.claim("C9.1", "s", 2.0, "< 1", breaks=["all_negatives"])
     with pytest.raises(lab.ClaimError, match="control must break a claim of this notebook, got 'coin'"):
         running.finish()
 

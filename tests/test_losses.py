@@ -113,10 +113,10 @@ def test_mask_equals_naive_loops(batch, classes, k):
 
 
 @pytest.mark.parametrize(("batch", "classes", "k", "views"), GRID)
-def test_log_repulsion_equals_naive_loops(batch, classes, k, views):
+def test_log_negative_ratio_equals_naive_loops(batch, classes, k, views):
     logits, labels, projections = random_case(batch, classes, views, seed=batch)
     mask = naive_mask(logits, labels, k)
-    v, valid = losses.log_repulsion(projections, torch.tensor(mask, dtype=torch.int8), 0.7)
+    v, valid = losses.log_negative_ratio(projections, torch.tensor(mask, dtype=torch.int8), 0.7)
     expected = naive_repulsion(projections, mask, 0.7)
     assert v.shape == (views * batch, views - 1)
     assert valid.nonzero()[:, 0].tolist() == sorted(expected)
@@ -170,11 +170,11 @@ def test_flat_gradient_equals_finite_differences_of_mean_v():
 
 
 @pytest.mark.parametrize("views", [2, 3])
-def test_gradcheck_of_log_repulsion_and_of_the_loss_that_is_not_flat(views):
+def test_gradcheck_of_log_negative_ratio_and_of_the_loss_that_is_not_flat(views):
     logits, labels, projections = random_case(5, 10, views, seed=3, width=3)
     mask = torch.tensor(naive_mask(logits, labels, 1), dtype=torch.int8)
     projections.requires_grad_()
-    assert torch.autograd.gradcheck(lambda q: losses.log_repulsion(q, mask, 0.5)[0], (projections,))
+    assert torch.autograd.gradcheck(lambda q: losses.log_negative_ratio(q, mask, 0.5)[0], (projections,))
     assert torch.autograd.gradcheck(lambda q: losses.plr_loss(q, mask, 0.5, flat=False), (projections,))
 
 
@@ -183,8 +183,8 @@ def test_gradcheck_of_log_repulsion_and_of_the_loss_that_is_not_flat(views):
 def test_flat_nce_and_info_nce_are_the_plr_loss_with_every_pair_repelling(views, temperature):
     _, _, projections = random_case(6, 4, views, seed=4)
     everyone = [[1 if i == j else -1 for j in range(6)] for i in range(6)]
-    assert losses.repel_all(6).tolist() == everyone
-    assert losses.repel_all(6).dtype == torch.int8
+    assert losses.all_negatives(6).tolist() == everyone
+    assert losses.all_negatives(6).dtype == torch.int8
     info = float(losses.info_nce(projections, temperature))
     assert info == pytest.approx(naive_info(projections, everyone, temperature), rel=1e-10)
     for function, flat in ((losses.flat_nce, True), (losses.info_nce, False)):
@@ -201,7 +201,7 @@ def test_flat_nce_and_info_nce_are_the_plr_loss_with_every_pair_repelling(views,
 
 def test_flat_nce_defaults_to_the_warm_up_temperature_and_plr_to_one():
     _, _, projections = random_case(4, 4, 2, seed=5)
-    mask = losses.repel_all(4)
+    mask = losses.all_negatives(4)
     assert losses.info_nce(projections) == losses.info_nce(projections, 0.1)
     assert losses.plr_loss(projections, mask, flat=False) == losses.plr_loss(projections, mask, 1.0, flat=False)
 
@@ -387,7 +387,7 @@ def test_a_batch_without_negatives_gives_zero_and_zero_gradients(mask, flat):
     loss.backward()
     assert float(loss.detach()) == 0.0
     assert (projections.grad == 0).all()
-    v, valid = losses.log_repulsion(projections, mask, 1.0)
+    v, valid = losses.log_negative_ratio(projections, mask, 1.0)
     assert not valid.any()
     assert (v == 0).all()
 
@@ -435,7 +435,7 @@ def test_random_predictions_leave_as_many_negatives_as_the_paper_counts(k, negat
 def test_large_logits_and_small_temperatures_stay_finite():
     projections = circle([0, 10], [0, 180], [90, 200]).float().requires_grad_()
     for flat in (True, False):
-        loss = losses.plr_loss(projections, losses.repel_all(3), 0.001, flat=flat)
+        loss = losses.plr_loss(projections, losses.all_negatives(3), 0.001, flat=flat)
         assert loss.isfinite()
         assert torch.autograd.grad(loss, projections)[0].isfinite().all()
 
@@ -444,14 +444,14 @@ def test_large_logits_and_small_temperatures_stay_finite():
 
 
 def test_v_of_two_opposite_images_is_log_2_minus_2():
-    v, valid = losses.log_repulsion(circle([0, 0], [180, 180]), losses.repel_all(2), 1.0)
+    v, valid = losses.log_negative_ratio(circle([0, 0], [180, 180]), losses.all_negatives(2), 1.0)
     assert valid.all()  # the two negatives have cosine -1, the positive cosine 1
     torch.testing.assert_close(v, torch.full((4, 1), math.log(2) - 2, dtype=torch.float64), **EXACT)
 
 
 def test_v_of_right_angles_counts_the_negatives():
     projections = circle([0, 90], [180, 270])  # every anchor: positive at cosine 0, negatives at 0 and -1
-    v, _ = losses.log_repulsion(projections, losses.repel_all(2), 1.0)
+    v, _ = losses.log_negative_ratio(projections, losses.all_negatives(2), 1.0)
     torch.testing.assert_close(v, torch.full((4, 1), math.log(1 + math.exp(-1)), dtype=torch.float64), **EXACT)
 
 
@@ -463,13 +463,13 @@ def angles_after_step(mask, *angles):
 
 
 def test_a_step_moves_repelling_images_apart():
-    moved = angles_after_step(losses.repel_all(2), [0, 0], [60, 60])
+    moved = angles_after_step(losses.all_negatives(2), [0, 0], [60, 60])
     assert (moved[0] < -0.1).all()
     assert (moved[1] > 60.1).all()
 
 
 def test_a_step_moves_the_views_of_an_image_together():
-    moved = angles_after_step(losses.repel_all(2), [-30, 30], [150, 210])
+    moved = angles_after_step(losses.all_negatives(2), [-30, 30], [150, 210])
     assert float(moved[0, 0]) > -29.9
     assert float(moved[0, 1]) < 29.9
 
@@ -487,7 +487,7 @@ def test_gradient_steps_lower_the_repulsion():
     mask = losses.plr_mask(torch.eye(8), torch.arange(8), 1)
     values = []
     for _ in range(20):
-        values.append(float(losses.log_repulsion(projections, mask, 1.0)[0].detach().mean()))
+        values.append(float(losses.log_negative_ratio(projections, mask, 1.0)[0].detach().mean()))
         (grad,) = torch.autograd.grad(losses.plr_loss(projections, mask), projections)
         projections = (projections - 2 * grad).detach().requires_grad_()
     assert values[-1] < values[0] - 0.5
@@ -603,14 +603,14 @@ def test_mask_refuses_wrong_shapes_and_labels(logits, labels, message):
 @pytest.mark.parametrize(
     ("projections", "mask", "temperature", "message"),
     [
-        (torch.zeros(4, 3), losses.repel_all(4), 1.0, r"projections must be of shape \(B, V, D\) with V >= 2, got"),
-        (torch.zeros(4, 1, 3), losses.repel_all(4), 1.0, r"with V >= 2, got \(4, 1, 3\). Stack the views along"),
-        (torch.zeros(4, 2, 3), losses.repel_all(3), 1.0, r"mask must be of shape \(4, 4\), got \(3, 3\). Use plr"),
-        (torch.zeros(4, 2, 3), losses.repel_all(4), 0.0, r"temperature must be > 0, got 0.0. The paper uses 1.0"),
-        (torch.zeros(4, 2, 3), losses.repel_all(4), -1.0, r"temperature must be > 0, got -1.0"),
+        (torch.zeros(4, 3), losses.all_negatives(4), 1.0, r"projections must be of shape \(B, V, D\) with V >= 2, got"),
+        (torch.zeros(4, 1, 3), losses.all_negatives(4), 1.0, r"with V >= 2, got \(4, 1, 3\). Stack the views along"),
+        (torch.zeros(4, 2, 3), losses.all_negatives(3), 1.0, r"mask must be of shape \(4, 4\), got \(3, 3\). Use plr"),
+        (torch.zeros(4, 2, 3), losses.all_negatives(4), 0.0, r"temperature must be > 0, got 0.0. The paper uses 1.0"),
+        (torch.zeros(4, 2, 3), losses.all_negatives(4), -1.0, r"temperature must be > 0, got -1.0"),
     ],
 )  # fmt: skip
 def test_contrast_refuses_wrong_shapes_and_temperatures(projections, mask, temperature, message):
-    for function in (losses.log_repulsion, losses.plr_loss):
+    for function in (losses.log_negative_ratio, losses.plr_loss):
         with pytest.raises(ValueError, match=message):
             function(projections, mask, temperature)

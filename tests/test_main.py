@@ -21,7 +21,7 @@ def invoke(*arguments):
 
 def test_help_shows_examples_and_every_command():
     text = invoke("--help").output
-    for word in ("lessons", "train", "sweep", "report", "lab", "plremix train --resume", "--control repel_all"):
+    for word in ("lessons", "train", "sweep", "report", "lab", "plremix train --resume", "--control all_negatives"):
         assert word in text
     for command in ("lessons", "train", "sweep", "report", "lab"):
         assert invoke(command, "--help").exit_code == 0
@@ -84,7 +84,7 @@ def test_lessons_open_shows_the_index_of_the_run(monkeypatch, tmp_path):
     assert "1 of 1 claims hold, 0 notebooks failed" in done.output
 
 
-@pytest.mark.parametrize(("wrong", "code"), [([], 0), (["03 under repel_all: still hold: C3.1"], 1)])
+@pytest.mark.parametrize(("wrong", "code"), [([], 0), (["03 under all_negatives: still hold: C3.1"], 1)])
 def test_lessons_controls_fails_if_a_claim_holds_although_it_was_broken(monkeypatch, tmp_path, wrong, code):
     monkeypatch.setattr(broken, "run_all", lambda paths, out, timeout, jobs: wrong)
     done = invoke("lessons", "--only", "03", "--controls", "--out", str(tmp_path))

@@ -175,10 +175,10 @@ LIVE = {
     "00": "coin",
     "01": "coin",
     "02": "never_flat",
-    "03": "repel_all",
+    "03": "all_negatives",
     "04": "coin",
-    "06": "repel_all",
-    "07": "repel_all",
+    "06": "all_negatives",
+    "07": "all_negatives",
 }
 
 
