@@ -19,8 +19,8 @@ from plremix_core.trainer import Trainer
 
 VARIANTS = {  # as in the presets of Clothing1M and WebVision
     "plain": {},
-    "info_nce": dict(flat=False),
-    "multi_crop": dict(flat=False, multi_crop=((2, 8, 0.5, 1.0), (3, 4, 0.1, 0.5))),
+    "info_nce": dict(contrast="info_nce"),
+    "multi_crop": dict(contrast="info_nce", multi_crop=((2, 8, 0.5, 1.0), (3, 4, 0.1, 0.5))),
     "bf16": dict(precision="bf16"),
 }
 

@@ -79,7 +79,7 @@ def naive_repulsion(projections, mask, temperature):
 
 
 def naive_info(projections, mask, temperature):
-    """Mean over anchors and positives of -log(e^pos / (e^pos + sum e^neg))."""
+    """Mean over all anchors and their positives of -log(e^pos / (sum e^pos + sum e^neg))."""
     batch, views, _ = projections.shape
     unit = [[row / row.norm() for row in image] for image in projections]
     anchors = []
@@ -91,11 +91,10 @@ def naive_info(projections, mask, temperature):
                 for b in range(views)
                 if mask[i][j] == -1
             ]
-            if negatives:
-                positives = [math.exp(float(unit[i][a] @ unit[i][b]) / temperature) for b in range(views) if b != a]
-                terms = [-math.log(p / (p + sum(negatives))) for p in positives]
-                anchors.append(sum(terms) / len(terms))
-    return sum(anchors) / len(anchors) if anchors else 0.0
+            positives = [math.exp(float(unit[i][a] @ unit[i][b]) / temperature) for b in range(views) if b != a]
+            terms = [-math.log(p / (sum(positives) + sum(negatives))) for p in positives]
+            anchors.append(sum(terms) / len(terms))
+    return sum(anchors) / len(anchors)
 
 
 GRID = [

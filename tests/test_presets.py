@@ -12,7 +12,7 @@ FIELDS = [field.name for field in dataclasses.fields(Config)]
 
 SHARED = dict(  # columns CIFAR-10 and CIFAR-100 of the paper's settings, as in the release
     width=64, blocks=(2, 2, 2, 2), stem_stride=1, epochs=400, batch_size=64, lr=0.02, weight_decay=5e-4, momentum=0.9,
-    lr_drops=(200,), mixup_alpha=4.0, ramp_epochs=16, lambda_c=1.0, sharpening=0.5, threshold=0.5, flat=True,
+    lr_drops=(200,), mixup_alpha=4.0, ramp_epochs=16, lambda_c=1.0, sharpening=0.5, threshold=0.5, contrast="flat_nce",
     warm_up_temperature=0.1, temperature=1.0, kappa=((0, 3), (40, 2), (70, 1)), proto_momentum=0.99, pad=4, flip=True,
     fill=128, train_size=0, holdout=0, steps_per_epoch=0, method="plremix", prototypes_from="own",
     supervised_view="weak", label_file="", image_size=0, backbone="preact", pretrained=False, pooled=1, extra_epochs=0,
@@ -42,12 +42,12 @@ COLUMNS = {  # what the other columns have in place of SHARED
     "tiny_imagenet": dict(policy="imagenet", image_size=64, pooled=2),
     "clothing1m": dict(
         backbone="resnet50", pretrained=True, epochs=100, lr=0.004, weight_decay=1e-3, lr_drops=(40, 80),
-        mixup_alpha=0.5, flat=False, kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=256, crop=224,
+        mixup_alpha=0.5, contrast="info_nce", kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=256, crop=224,
         pad=0, train_size=64000,
     ),
     "webvision": dict(
         backbone="inception_resnet_v2", epochs=150, batch_size=48, lr=0.015, lr_drops=(60, 120), mixup_alpha=0.5,
-        flat=False, kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=320, crop=299, pad=0,
+        contrast="info_nce", kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=320, crop=299, pad=0,
         multi_crop=((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)),
     ),
 }  # fmt: skip

@@ -79,7 +79,7 @@ def test_warm_up_step_equals_its_literal_statement(flat, penalty):
     weak, strong, given = draw(B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2), torch.tensor([0, 3, 1, 3])
     net = network()
     twin = copy.deepcopy(net)
-    terms = supervised_step(net, weak, strong, given, Config(flat=flat, confidence_penalty=penalty))
+    terms = supervised_step(net, weak, strong, given, Config(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty))
 
     log_p = torch.stack([log_softmax(row) for row in logits_of(twin, weak)])
     loss_x = -sum(log_p[i, c] for i, c in enumerate(given.tolist())) / B
@@ -189,7 +189,7 @@ def test_semi_supervised_step_equals_its_literal_statement(contrast):
     strong_x, strong_u = draw(2, B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2)
     targets_x, targets_u = soft(B, 3), soft(B, 4)
     permutation = torch.randperm(4 * B, generator=seeded(5))
-    config = Config(lambda_c=lambda_c, temperature=temperature, flat=contrast == "flat")
+    config = Config(lambda_c=lambda_c, temperature=temperature, contrast="flat_nce" if contrast == "flat" else "info_nce")
     mask = None if contrast == "none" else torch.tensor(MASK, dtype=torch.int8)
     net = network()
     twin = copy.deepcopy(net)
@@ -269,7 +269,7 @@ def test_contrast_terms_of_two_opposite_images():
     angle = torch.tensor([[0.0, 0.0], [math.pi, math.pi]], dtype=torch.float64)
     projections = torch.stack([angle.cos(), angle.sin()], dim=-1)
     mask = torch.tensor([[1, -1], [-1, 1]], dtype=torch.int8)
-    loss, mean_v, negatives = contrast_terms(projections, mask, 1.0, flat=True)
+    loss, mean_v, negatives = contrast_terms(projections, mask, 1.0, "flat_nce")
     assert loss.item() == pytest.approx(1.0)
     assert mean_v.item() == pytest.approx(math.log(2) - 2)
     assert negatives.item() == 1.0

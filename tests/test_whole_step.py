@@ -77,20 +77,24 @@ def literal_mask(logits, given, k):
 
 
 def literal_contrast(views, repels, temperature, flat):
-    """`views`: list of projections (n, D), one a view; anchors without a negative are left out."""
+    """`views`: list of projections (n, D), one a view; FlatNCE leaves anchors without a negative out."""
     terms, n, number = [], len(views[0]), len(views)
     for a in range(number):
         for i in range(n):
-            if not any(repels[i]):
+            if flat and not any(repels[i]):
                 continue
             others = [b for b in range(number) if b != a]
             negatives = [
                 views[a][i] @ views[b][j] / temperature for b in range(number) for j in range(n) if repels[i][j]
             ]
-            for b in others:
-                positive = views[a][i] @ views[b][i] / temperature
-                v = torch.logsumexp(torch.stack(negatives) - positive, dim=0)
-                terms.append((torch.exp(v - v.detach()) if flat else torch.log1p(v.exp())) / len(others))
+            positives = [views[a][i] @ views[b][i] / temperature for b in others]
+            for positive in positives:
+                if flat:
+                    v = torch.logsumexp(torch.stack(negatives) - positive, dim=0)
+                    terms.append(torch.exp(v - v.detach()) / len(others))
+                else:
+                    everything = torch.logsumexp(torch.stack([*negatives, *positives]), dim=0)
+                    terms.append((everything - positive) / len(others))
     return sum(terms) * (len(views) - 1) / len(terms) if terms else torch.zeros((), dtype=torch.float64)
 
 
@@ -123,8 +127,10 @@ def literal_semi_step(net, peer, views, given, w, peer_logits, mix, permutation,
             q = net.project(torch.cat(list(views.small)))
             projections += [q[i * 2 * B : (i + 1) * 2 * B] for i in range(len(views.small))]
         every = [[i != j for j in range(2 * B)] for i in range(2 * B)]
-        repels = literal_mask(peer_logits, given, kappa) if config.parts.repel == "plr" else every
-        contrast = literal_contrast(projections, repels, config.temperature, config.flat)
+        relaxed = config.parts.repel == "plr"
+        repels = literal_mask(peer_logits, given, kappa) if relaxed else every
+        temperature = config.temperature if relaxed else 0.1
+        contrast = literal_contrast(projections, repels, temperature, config.contrast == "flat_nce")
         total = total + config.lambda_c * contrast
     total.backward()
     return dict(total=total, x=loss_x, u=loss_u, penalty=penalty)
@@ -180,12 +186,12 @@ def test_ramp_and_candidates_of_the_epoch_enter_the_step(monkeypatch, epoch):
 
 
 def test_the_step_of_the_large_sets_equals_the_literal_one(monkeypatch):
-    run_semi(monkeypatch, flat=False, mixup_alpha=0.5, lambda_u=0.0)
+    run_semi(monkeypatch, contrast="info_nce", mixup_alpha=0.5, lambda_u=0.0)
 
 
 def test_a_step_with_small_crops_equals_the_literal_one(monkeypatch):
     crops = ((2, 8, 0.14, 1.0), (3, 6, 0.05, 0.14))
-    run_semi(monkeypatch, small=3, flat=False, multi_crop=crops)
+    run_semi(monkeypatch, small=3, contrast="info_nce", multi_crop=crops)
 
 
 def test_a_step_without_any_negative_equals_the_literal_one_without_contrast(monkeypatch):
@@ -197,7 +203,7 @@ def test_a_step_without_any_negative_equals_the_literal_one_without_contrast(mon
 @pytest.mark.parametrize(("flat", "small"), [(True, 0), (False, 0), (False, 2)])
 def test_a_warm_up_step_equals_the_literal_one(monkeypatch, penalty, flat, small):
     crops = ((2, 8, 0.14, 1.0), (2, 6, 0.05, 0.14)) if small else ()
-    trainer = make_trainer(flat=flat, confidence_penalty=penalty, multi_crop=crops)
+    trainer = make_trainer(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty, multi_crop=crops)
     seen = given_views(monkeypatch, 1, 2, small)
     net = copy.deepcopy(trainer.nets[1])
     trainer.train_supervised(0, 1)
