@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from . import batch, broken, claims, report, selftest, sweep_commands, train_commands
-from .files import ROOT
+from .cli import selftest, sweep, train
+from .engine.files import ROOT
+from .lessons import claims, control_runs, runner
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,10 +31,10 @@ def main() -> None:
     """
 
 
-for command in (train_commands.train_command, train_commands.suspects_command, train_commands.bench_command):
+for command in (train.train_command, train.suspects_command, train.bench_command):
     main.add_command(command)
-main.add_command(sweep_commands.sweep_command)
-main.add_command(sweep_commands.report_command)
+main.add_command(sweep.sweep_command)
+main.add_command(sweep.report_command)
 main.add_command(selftest.command)
 
 
@@ -53,17 +54,17 @@ def lessons(only, out, jobs, timeout, control, controls, parameters, render, ope
     \b
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
-    paths = [p for p in sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
+    paths = [p for p in sorted(render.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or p.name[:2] in only]
     if controls:
-        wrong = broken.run_all(paths, out / "controls", timeout, jobs)
-        click.echo("\n".join(wrong) or f"every claim fails under each of its controls: {broken.RECORD}")
+        wrong = control_runs.run_all(paths, out / "controls", timeout, jobs)
+        click.echo("\n".join(wrong) or f"every claim fails under each of its controls: {control_runs.RECORD}")
         sys.exit(bool(wrong))
-    values = train_commands.parse(parameters) | ({"control": control} if control else {})
-    results = batch.run_lessons(paths, out, values, timeout, jobs)
-    click.echo(report.summary(results))
+    values = train.parse(parameters) | ({"control": control} if control else {})
+    results = runner.run_lessons(paths, out, values, timeout, jobs)
+    click.echo(render.summary(results))
     click.echo(f"index: {out / 'index.html'}")
     if render:
-        report.render(results, out)
+        render.render(results, out)
     if open_:
         webbrowser.open((out / "index.html").resolve().as_uri())
     sys.exit(any(result.status != "ok" for result in results))

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
-from .checks import require
 from .config import Config
+from .engine.checks import require
 
 POLICIES = {  # 25 x 2 x (operation, probability, magnitude index)
     "cifar10": AutoAugment(AutoAugmentPolicy.CIFAR10).policies,

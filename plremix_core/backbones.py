@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import require
+from .engine.checks import require
 
 
 class Conv2d(nn.Conv2d):

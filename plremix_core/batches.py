@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from . import augment
-from .checks import require
 from .config import Config
-from .image_files import ImageFiles, fetched
+from .data.image_files import ImageFiles, fetched
+from .engine.checks import require
 
 CHUNK_BYTES = 1 << 27  # views are made for as many steps at a time as fit into this many bytes
 

@@ -9,7 +9,7 @@ import re
 import typing
 from dataclasses import dataclass
 
-from .checks import require
+from .engine.checks import require
 from .losses import CONTRASTS
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import augment, batches, distributed, gmm, infer, losses, model, steps
-from .seeds import generator, seed_from
+from . import augment, batches, evaluate, gmm, losses, model, steps
+from .engine import distributed
+from .engine.seeds import generator, seed_from
 
 if TYPE_CHECKING:
     from .model import Network
@@ -30,7 +31,7 @@ def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     draws, order = view_draws(draws, epoch, m, config.seed), distributed.share(order, dim=1)
     terms = []
     for views in batches.passes(trainer.images, order, weak, (1 - weak) + 2 * contrast, config, draws):
-        index, weak_views, strong, small = infer.normalise_batch(views, trainer.data)
+        index, weak_views, strong, small = evaluate.normalise_batch(views, trainer.data)
         shown = weak_views[0] if weak else strong[0]
         pair = strong[-2:] if contrast else None
         step = steps.supervised_step(net, shown, pair, trainer.given[index], config, small)
@@ -60,7 +61,7 @@ def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer
     p_clean = torch.from_numpy(division.p_clean).to(trainer.device, torch.float32)
     terms, b = [], order.shape[1] // 2  # b: this process's share of B
     for views in batches.passes(trainer.images, order, 2, 2, config, view_draws(draws, epoch, m, config.seed)):
-        index, weak, strong, small = infer.normalise_batch(views, trainer.data)  # (2, 2b, c, H, W): clean, noisy
+        index, weak, strong, small = evaluate.normalise_batch(views, trainer.data)  # (2, 2b, c, H, W): clean, noisy
         targets = steps.guess_targets(
             net, peer, weak[:, :b], weak[:, b:], trainer.given[index[:b]], p_clean[index[:b]], config.sharpening
         )
@@ -148,13 +149,13 @@ def negative_pairs(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     draws, found = generator(config.seed, 5, epoch, m), []
     order = torch.cat([batches.batch_order(torch.from_numpy(part), b, MEASURED, draws) for part in parts], dim=1)
     for views in batches.passes(trainer.images, order, 0, 2, config, draws):
-        index, _, strong, small = infer.normalise_batch(views, trainer.data)
+        index, _, strong, small = evaluate.normalise_batch(views, trainer.data)
         logits, given = trainer.predict(peer, trainer.images[index])[0], trainer.given[index]
         mask = steps.pairs(config, logits, given, epoch) if semi else losses.all_negatives(len(given), given.device)
         temperature = config.contrast_after_warm_up[0] if semi else config.warm_up_temperature
         right, projections = true.to(index.device)[index], steps.project_views(net, strong, small)
         top = logits.topk(min(config.kappa_at(epoch), logits.shape[1]), dim=1).indices
-        row = infer.negative_pairs(projections, mask, right, temperature)
+        row = evaluate.negative_pairs(projections, mask, right, temperature)
         found.append(row | {"top_k": float((top == right[:, None]).any(dim=1).double().mean())})
     return {f"{name}_{m + 1}": _mean([row[name] for row in found]) for name in found[0]}
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
 
-from .checks import require
+from .engine.checks import require
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import check_labels, require
+from .engine.checks import check_labels, require
 from .semi import confidence_penalty, mixmatch_loss, prior_penalty, ramp_up, sharpen
 
 __all__ = [

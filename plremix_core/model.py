@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import backbones
-from .checks import check_labels, require
+from .engine.checks import check_labels, require
 
 PROJECTION = 128  # D, width of the projection
 PROTO_TEMPERATURE = 0.1  # divides cosine similarities to the prototypes

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from .checks import require
 from .config import HUMAN, Config, from_dict
+from .engine.checks import require
 
 TABLE = {  # what differs from Config's defaults; ALL of it is from the release unless SOURCES says otherwise
     "cifar10": dict(),

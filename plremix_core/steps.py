@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import distributed, losses
+from . import losses
 from .config import Config
+from .engine import distributed
 from .model import Network
 
 

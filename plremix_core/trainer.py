@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from . import checkpoint, distributed, epochs, files, gmm, infer, machine, steps, watch
-from .checks import require, require_finite
+from . import epochs, evaluate, gmm, steps
 from .config import Config, from_dict
-from .data import Dataset, prepare
-from .history import History
+from .data.prepare import Dataset, prepare
+from .engine import checkpoint, distributed, files, health, provenance
+from .engine.checks import require, require_finite
+from .engine.history import History
+from .engine.seeds import generator
 from .model import Network, SelfAdaptive
-from .seeds import generator
 
 log = logging.getLogger("plremix")
 
@@ -55,11 +56,11 @@ class Trainer:
             most <= data.num_classes, "kappa", f"at most {data.num_classes}, the number of classes", most, "Lower k."
         )
         self.config, self.data = config, data
-        with watch.listening() as heard:
-            watch.warn_of_data(config, data)
+        with health.listening() as heard:
+            health.warn_of_data(config, data)
         distributed.require_even(config.batch_size)
         self.folder = None if folder is None else Path(folder)
-        self.device = machine.find_device(config.device)
+        self.device = provenance.find_device(config.device)
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
@@ -102,11 +103,11 @@ class Trainer:
             If a new training would write into a folder that holds another one's checkpoints, another training runs
             there, or this trainer was interrupted within an epoch.
         """
-        with files.alone(self.folder if distributed.rank() == 0 else None), watch.watched(self):
+        with files.alone(self.folder if distributed.rank() == 0 else None), health.watched(self):
             if self.epoch == 0 and self.folder is not None:
                 checkpoint.refuse_used(self.folder)
             self._fit(progress, on_epoch)
-            watch.write_history(self)  # if there was nothing left to do: perhaps it was lost
+            health.write_history(self)  # if there was nothing left to do: perhaps it was lost
         return self.history()
 
     def _fit(self, progress: bool, on_epoch: Callable[["Trainer", dict], None] | None) -> None:
@@ -162,7 +163,7 @@ class Trainer:
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
-        watch.warn_of_collapse(self)
+        health.warn_of_collapse(self)
         row["seconds"] = time.perf_counter() - start
         return row
 
@@ -177,19 +178,19 @@ class Trainer:
         self.optimizers[m].step()
 
     def predict(self, net: Network, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `infer.predict`."""
-        return infer.predict(net, images, self.data, self.config.crop)
+        """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `evaluate.predict`."""
+        return evaluate.predict(net, images, self.data, self.config.crop)
 
     def per_sample(self, net: Network) -> dict[str, Tensor]:
-        """The divide pass: outputs and losses of `net` for every training image; see `infer.per_sample`."""
+        """The divide pass: outputs and losses of `net` for every training image; see `evaluate.per_sample`."""
         rows = distributed.rows_of(len(self.given))
         part = self.images[rows.start : rows.stop], self.given[rows.start : rows.stop]
-        outputs = infer.per_sample(net, *part, self.data, self.config.crop)
+        outputs = evaluate.per_sample(net, *part, self.data, self.config.crop)
         return {name: distributed.gather_uneven(value, len(self.given)) for name, value in outputs.items()}
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """Share of images that both networks together label rightly; see `infer.accuracy`."""
-        return infer.accuracy(self.nets, images, labels, self.data, self.config.crop)
+        """Share of images that both networks together label rightly; see `evaluate.accuracy`."""
+        return evaluate.accuracy(self.nets, images, labels, self.data, self.config.crop)
 
     def save(self) -> None:
         """Write the history and, last, a checkpoint into the run's folder, atomically."""
@@ -197,7 +198,7 @@ class Trainer:
             if not self.folder.is_dir():
                 log.warning("%s was removed while training; it is made anew", self.folder)
                 self.folder.mkdir(parents=True)
-            watch.write_history(self)
+            health.write_history(self)
             checkpoint.save(checkpoint.state_of(self), self.folder, self.epoch)
         distributed.wait()
 
@@ -235,12 +236,12 @@ class Trainer:
             If there is no sound checkpoint, it is none of a training, the data are not those of the run, or it was
             started with other settings than `config`.
         """
-        with watch.listening() as heard:
+        with health.listening() as heard:
             state = checkpoint.load_newest(Path(folder))
             checkpoint.require_whole(state, Path(folder))
-            stored = from_dict(state["config"] | {"device": device or machine.still_here(state["config"]["device"])})
+            stored = from_dict(state["config"] | {"device": device or provenance.still_here(state["config"]["device"])})
             stored.require_same(config, f"the run in {folder}")
             trainer = cls(stored, prepare(stored, data_folder) if data is None else data, folder)
         checkpoint.restore(trainer, state)
-        watch.keep(trainer, heard)
+        health.keep(trainer, heard)
         return trainer

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from plremix_core import batches, distributed, infer
+from plremix_core import batches, evaluate
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
-from plremix_core.dataset import Dataset
+from plremix_core.data.dataset import Dataset
+from plremix_core.engine import distributed
 from plremix_core.trainer import Trainer
 
 VARIANTS = {  # as in the presets of Clothing1M and WebVision
@@ -54,9 +55,9 @@ def pictures() -> Dataset:
 
 def train(method: str, variant: str, poison: bool) -> dict:
     """Three epochs of both networks; every step's terms, every epoch's row, the final state."""
-    batches.passes, infer.normalise_batch = plain_passes, lambda views, data: views
+    batches.passes, evaluate.normalise_batch = plain_passes, lambda views, data: views
     dtype = torch.float32 if variant == "bf16" else torch.float64
-    infer.normalise_views = lambda views, data: views.to(dtype) / 255
+    evaluate.normalise_views = lambda views, data: views.to(dtype) / 255
     trainer = Trainer(settings(method, **VARIANTS[variant]), pictures())
     for net in trainer.nets:
         net.to(dtype)

@@ -9,14 +9,14 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core import batch, lab, report
+from plremix_core.lessons import lesson, render, runner
 
 PARAMETERS = 'seed: int = 0  # s\nname: str = "x"\nrate: float = 0.5\ncontrol: str = ""'
 TABLE = "# A title\n\n| claim | sentence |\n|---|---|\n| C9.1 | one is small |"
 SHOW = "from IPython.display import display\n"
 RECORD = 'name="C9.1", sentence="s", values=[1.0], rule="< 2", holds=%s, breaks=["coin"]'
-CLAIM = SHOW + f'display({{"{lab.CLAIM_MIME}": dict({RECORD}), "text/plain": ""}}, raw=True)'
-FINISH = SHOW + f'display({{"{lab.FINISH_MIME}": dict(notebook="99"), "text/plain": ""}}, raw=True)'
+CLAIM = SHOW + f'display({{"{lesson.CLAIM_MIME}": dict({RECORD}), "text/plain": ""}}, raw=True)'
+FINISH = SHOW + f'display({{"{lesson.FINISH_MIME}": dict(notebook="99"), "text/plain": ""}}, raw=True)'
 
 
 def write(folder, *sources, table=TABLE, parameters=PARAMETERS, tags=()):
@@ -42,38 +42,38 @@ def write(folder, *sources, table=TABLE, parameters=PARAMETERS, tags=()):
 def test_unknown_and_wrongly_typed_parameters_are_refused_before_anything_starts(tmp_path, parameters, message):
     path = write(tmp_path, "1")
     with pytest.raises(ValueError, match=message):
-        batch.run_lessons([path], tmp_path / "out", parameters)
+        runner.run_lessons([path], tmp_path / "out", parameters)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_whole_number_is_accepted_for_a_float(tmp_path):
-    assert batch.inspect(write(tmp_path, "1"), {"rate": 1}) == ["C9.1"]
+    assert runner.inspect(write(tmp_path, "1"), {"rate": 1}) == ["C9.1"]
 
 
 @pytest.mark.parametrize("source", ["a: int = 1\nb: int = a", "a = 1", "a: int = 1\nprint(a)", "a: list = []"])
 def test_a_parameters_cell_with_anything_but_typed_literals_is_refused(tmp_path, source):
     with pytest.raises(ValueError, match="parameter must be a typed literal"):
-        batch.inspect(write(tmp_path, "1", parameters=source), {})
+        runner.inspect(write(tmp_path, "1", parameters=source), {})
 
 
 @pytest.mark.parametrize("tag", ["skip-execution", "raises-exception"])
 def test_cells_that_would_be_skipped_or_may_fail_are_refused(tmp_path, tag):
     with pytest.raises(ValueError, match=f"cell tags must be none of .*{tag}"):
-        batch.inspect(write(tmp_path, "1", tags=[tag]), {})
+        runner.inspect(write(tmp_path, "1", tags=[tag]), {})
 
 
 def test_a_notebook_without_claims_or_parameters_is_refused(tmp_path):
     with pytest.raises(ValueError, match="claims must be declared"):
-        batch.inspect(write(tmp_path, "1", table="# A title"), {})
+        runner.inspect(write(tmp_path, "1", table="# A title"), {})
     path = tmp_path / "empty.ipynb"
     nbformat.write(new_notebook(), path)
     with pytest.raises(ValueError, match="parameters cell must be tagged once, got 0"):
-        batch.inspect(path, {})
+        runner.inspect(path, {})
 
 
 def test_no_notebook_at_all_is_refused(tmp_path):
     with pytest.raises(ValueError, match="notebooks must be at least one"):
-        batch.run_lessons([], tmp_path, {})
+        runner.run_lessons([], tmp_path, {})
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_no_notebook_at_all_is_refused(tmp_path):
 )
 def test_the_outcome_is_judged_by_what_ran_not_by_papermills_status(tmp_path, sources, reason):
     timeout = 12 if "longer" in reason else 120
-    result = batch.run_notebook(write(tmp_path, *sources), tmp_path / "out", {}, timeout, threads=1)
+    result = runner.run_notebook(write(tmp_path, *sources), tmp_path / "out", {}, timeout, threads=1)
     assert result.status == ("failed" if reason else "ok"), result.reason
     assert reason in result.reason
     assert result.declared == 1
@@ -107,7 +107,7 @@ def test_a_failing_notebook_does_not_stop_the_others_and_the_result_is_written_l
     )
     bad = write(tmp_path, "1 / 0", CLAIM % True, FINISH, table=TABLE.replace("A title", "<script>x</script>"))
     out = tmp_path / "out"
-    results = batch.run_lessons([bad, good], out, {"seed": 7})
+    results = runner.run_lessons([bad, good], out, {"seed": 7})
     assert [result.status for result in results] == ["failed", "ok"]
     written = json.loads((out / "result.json").read_text())
     assert [entry["notebook"] for entry in written] == ["99_small", "97_g"]
@@ -115,7 +115,7 @@ def test_a_failing_notebook_does_not_stop_the_others_and_the_result_is_written_l
     index = (out / "index.html").read_text()
     assert "<script>" not in index and "&lt;script&gt;x" in index and 'href="97_g.html"' in index
     assert (out / "result.json").stat().st_mtime_ns >= (out / "index.html").stat().st_mtime_ns
-    assert "1 of 2 claims hold, 1 notebooks failed" in report.summary(results)
+    assert "1 of 2 claims hold, 1 notebooks failed" in render.summary(results)
 
 
 @pytest.mark.slow
@@ -130,25 +130,25 @@ def test_the_command_exits_with_1_when_a_parameter_is_refused():
 def test_a_notebook_is_never_executed_over_itself(tmp_path):
     path = write(tmp_path, "1")
     with pytest.raises(ValueError, match="folder must be another than the notebook's own"):
-        batch.run_notebook(path, tmp_path, {}, 60, threads=1)
+        runner.run_notebook(path, tmp_path, {}, 60, threads=1)
     assert path.exists()
 
 
 def test_render_refuses_when_a_notebook_failed(tmp_path):
-    failed = batch.Result("99_small", "t", "failed", "r", 1.0, 0, 1, [])
+    failed = runner.Result("99_small", "t", "failed", "r", 1.0, 0, 1, [])
     with pytest.raises(ValueError, match="notebooks must be all ok before rendering, got \\['99_small'\\]"):
-        report.render([failed], tmp_path)
+        render.render([failed], tmp_path)
 
 
 def executed(**record):
     """A small notebook as if it had been run, with one record of a claim."""
     notebook = new_notebook(cells=[new_markdown_cell(TABLE), new_code_cell("1", execution_count=1)])
-    for mime, content in ((lab.CLAIM_MIME, dict(name="C9.1", values=[]) | record), (lab.FINISH_MIME, {})):
+    for mime, content in ((lesson.CLAIM_MIME, dict(name="C9.1", values=[]) | record), (lesson.FINISH_MIME, {})):
         notebook.cells[1].outputs.append(nbformat.v4.new_output("display_data", {mime: content}))
     return notebook
 
 
 def test_a_skipped_claim_is_no_failure_but_an_unchecked_one_is():
-    assert batch.judge(executed(holds=False, skipped=True), ["C9.1"]) == ""
-    assert batch.judge(executed(holds=False), ["C9.1"]) == "claims that fail: C9.1"
-    assert batch.judge(executed(holds=True), ["C9.1", "C9.2"]) == "declared but never checked: C9.2"
+    assert runner.judge(executed(holds=False, skipped=True), ["C9.1"]) == ""
+    assert runner.judge(executed(holds=False), ["C9.1"]) == "claims that fail: C9.1"
+    assert runner.judge(executed(holds=True), ["C9.1", "C9.2"]) == "declared but never checked: C9.2"

@@ -11,10 +11,12 @@ import torch
 import torch.nn.functional as F
 from click.testing import CliRunner
 
-from plremix_core import augment, bench, bench_report, losses, machine
+from plremix_core import augment, losses
 from plremix_core.__main__ import main
+from plremix_core.bench import measure, report
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
+from plremix_core.engine import provenance
 
 CPU = torch.device("cpu")
 CLASSES = ("left", "right", "top", "bottom")
@@ -75,7 +77,7 @@ def test_the_plain_plr_loss_is_ours():
 
 def test_both_engines_give_the_same_outputs_for_the_same_weights():
     config, data = small()
-    plain, ours = plain_trainer.PlainTrainer(config, data), bench.ready(config, data)
+    plain, ours = plain_trainer.PlainTrainer(config, data), measure.ready(config, data)
     for name, value in ours.per_sample(ours.nets[1]).items():
         torch.testing.assert_close(plain.outputs(plain.nets[1])[name], value, rtol=1e-4, atol=1e-5)
     assert plain.accuracy() == ours.accuracy(data.test_images, data.test_labels)
@@ -103,58 +105,58 @@ def test_grey_images_make_plain_views_of_one_channel():
 
 def test_seconds_leave_the_first_call_out():
     calls = []
-    assert len(bench.seconds_of(lambda: calls.append(1), 3, CPU)) == 3
+    assert len(measure.seconds_of(lambda: calls.append(1), 3, CPU)) == 3
     assert len(calls) == 4
 
 
 def test_the_counted_operations_are_those_of_the_networks():
     config, data = small(width=4, blocks=(1,))
     image = data.images[:1].float()
-    net = bench.ready(config, data).nets[0]
-    with bench.FlopCounterMode(display=False) as counter, torch.no_grad():
+    net = measure.ready(config, data).nets[0]
+    with measure.FlopCounterMode(display=False) as counter, torch.no_grad():
         net.backbone(image)
     stem = 2 * 8 * 8 * 3 * 4 * 9  # the images need no gradient, so the stem's backward is one product, not two
     forward, batch = counter.get_total_flops(), config.batch_size
     backbone = 6 * batch * forward + 8 * batch * (3 * forward - stem)
-    found = bench.step_flop(config, data)
+    found = measure.step_flop(config, data)
     assert backbone < found < 1.6 * backbone  # the heads and the contrast come on top
 
 
 def test_sizes_batches_and_classes_are_what_was_asked_for():
     config, data = small()
-    half = bench.shrink(data, 48)
+    half = measure.shrink(data, 48)
     assert (len(half.images), len(half.given), len(half.true), len(half.test_images)) == (48, 48, 48, 20)
-    many = bench.relabel(data, 30)
+    many = measure.relabel(data, 30)
     assert many.num_classes == 30 and set(many.given.tolist()) == set(range(30))
-    assert bench.settings_like(config, 1000, batch_size=10).steps_per_epoch == 50
+    assert measure.settings_like(config, 1000, batch_size=10).steps_per_epoch == 50
 
 
 def test_the_peak_grows_with_what_is_allocated():
-    machine.reset_memory(CPU)
-    before = machine.peak_memory(CPU)
+    provenance.reset_memory(CPU)
+    before = provenance.peak_memory(CPU)
     block = torch.ones(1 << 26)  # 256 MiB
-    after = machine.peak_memory(CPU)
+    after = provenance.peak_memory(CPU)
     assert after - before > 200 * 2**20 and block.sum() > 0
 
 
 def test_a_matrix_product_gives_a_believable_peak():
-    assert 1e8 < machine.peak_flops(CPU, "float32", size=256) < 1e14
+    assert 1e8 < provenance.peak_flops(CPU, "float32", size=256) < 1e14
 
 
 def test_provenance_names_machine_versions_and_commit():
-    found = machine.provenance(CPU)
+    found = provenance.provenance(CPU)
     assert found["versions"]["torch"] == torch.__version__
     assert found["threads"] == 1 and found["processor"] and found["commit"] and "T" in found["date"]
 
 
 def test_the_recorded_command_tells_no_folders():
-    found = machine.command(["/usr/bin/plremix", "bench", "--data", "/home/somebody/cifar", "--size", "10"])
+    found = provenance.command(["/usr/bin/plremix", "bench", "--data", "/home/somebody/cifar", "--size", "10"])
     assert found == "plremix bench --data cifar --size 10"
 
 
 def test_every_mode_is_an_engine_of_its_own():
     config, data = small(steps_per_epoch=1)
-    rows = bench.compare(config, data, [{}, {"precision": "bf16"}], [], repeats=2)
+    rows = measure.compare(config, data, [{}, {"precision": "bf16"}], [], repeats=2)
     assert [row["engine"] for row in rows] == ["ours, float32", "ours, bf16"]
     for row in rows:
         epoch = row["epoch"]
@@ -189,30 +191,30 @@ def test_quick_writes_table_numbers_and_figure(quick):
 
 @pytest.mark.slow
 def test_without_the_repository_s_tests_it_says_so(monkeypatch, tmp_path, quick):
-    monkeypatch.setattr(bench, "PLAIN", tmp_path / "missing.py")
+    monkeypatch.setattr(measure, "PLAIN", tmp_path / "missing.py")
     config, data = small(steps_per_epoch=1)
-    rows = bench.compare(config, data, [{}], [0], repeats=1)
+    rows = measure.compare(config, data, [{}], [0], repeats=1)
     assert [row["engine"] for row in rows] == ["ours, float32"]
     result = json.loads((quick[1] / "fashion_mnist-cpu-quick.json").read_text())
-    assert bench_report.PLAIN_MISSING in bench_report.table(result | {"engines": result["engines"][1:]})
+    assert report.PLAIN_MISSING in report.table(result | {"engines": result["engines"][1:]})
 
 
 def test_rates_follow_from_the_counts():
     row = dict(engine="ours, bf16", epoch=dict(median=2.0))
     result = dict(work=dict(steps=10, batch=64, step_flop=1e9), peak_flops={"float32": 1e11, "bf16": 4e11})
-    assert bench_report.rates(result, row) == dict(steps=10.0, images=1280.0, flops=1e10, share=0.025)
+    assert report.rates(result, row) == dict(steps=10.0, images=1280.0, flops=1e10, share=0.025)
 
 
 def test_lists_and_unknown_names_are_taken_and_refused_as_elsewhere():
-    config = bench.settings("cifar10", 1280, 0, blocks=[2, 2, 2, 2], width=64, stem_stride=1)
+    config = measure.settings("cifar10", 1280, 0, blocks=[2, 2, 2, 2], width=64, stem_stride=1)
     assert config.blocks == (2, 2, 2, 2) and config.steps_per_epoch == 10
     with pytest.raises(ValueError, match="Did you mean width"):
-        bench.settings("cifar10", 1280, 0, widht=64)
+        measure.settings("cifar10", 1280, 0, widht=64)
 
 
 def test_too_many_images_are_refused():
     with pytest.raises(ValueError, match="size must be at most 10000, got 20000"):
-        bench.measure(bench.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000, 2)
+        measure.measure(measure.settings("fashion_mnist", 20000, 1), None, [{}], [0], 1, 1000, 2)
 
 
 def test_the_limit_is_that_of_our_first_engine_and_names_it():
@@ -222,6 +224,6 @@ def test_the_limit_is_that_of_our_first_engine_and_names_it():
     plain, ours, other = ("plain, 0 workers", 6.0), ("ours, float32", 4.0), ("ours, bf16", 1.0)
     engines = [dict(engine=name, epoch=seconds(value)) for name, value in (plain, ours, other)]
     parts = {"views": 0.5, "divide": 0.3, "test": 0.2, "checkpoint": 0.1, "plain views": 2.5}
-    text = bench_report.limit(dict(engines=engines, parts={name: seconds(value) for name, value in parts.items()}))
+    text = report.limit(dict(engines=engines, parts={name: seconds(value) for name, value in parts.items()}))
     assert "plain 2.500 s, ours 0.500 s" in text
     assert "3.000 s (ours, float32)" in text and text.endswith("ratio would be 2.00")  # 4 - 0.5 - 0.3 - 0.2; 6 / 3

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from plremix_core.lab import ROOT
+from plremix_core.lessons.lesson import ROOT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHOTS = ROOT / "runs" / "browser"

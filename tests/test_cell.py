@@ -6,7 +6,8 @@ import shutil
 import pytest
 import torch
 
-from plremix_core import cell, checkpoint, files
+from plremix_core.engine import checkpoint, files
+from plremix_core.sweeps import run_one
 
 
 def state(epoch: int) -> dict:
@@ -21,31 +22,31 @@ def test_a_foreign_newest_checkpoint_does_not_cost_the_sound_one_before(tmp_path
     checkpoint.save(state(1), tmp_path, 1)
     checkpoint.save({"foreign": pytest.fail}, tmp_path, 2)
     before = names(tmp_path)
-    cell._begin(tmp_path)
+    run_one._begin(tmp_path)
     assert names(tmp_path) == before and len(before) == 4
-    assert cell.attempts(tmp_path)[-1]["from_epoch"] == 1 and "restarted" not in cell.attempts(tmp_path)[-1]
+    assert run_one.attempts(tmp_path)[-1]["from_epoch"] == 1 and "restarted" not in run_one.attempts(tmp_path)[-1]
 
 
 @pytest.mark.parametrize("content", [{"foreign": pytest.fail}, {"epoch": 3}, [1, 2]], ids=["pickle", "part", "list"])
 def test_what_cannot_be_resumed_is_set_aside_and_the_restart_is_noted(tmp_path, content):
     path = checkpoint.save(content, tmp_path, 2)
     whole = path.read_bytes()
-    cell._begin(tmp_path)
+    run_one._begin(tmp_path)
     assert names(tmp_path) == ["epoch-0002.pt.damaged", "epoch-0002.sha256.damaged"]
-    assert (tmp_path / "epoch-0002.pt.damaged").read_bytes() == whole and cell.epoch(tmp_path) == 0
-    (attempt,) = cell.attempts(tmp_path)
+    assert (tmp_path / "epoch-0002.pt.damaged").read_bytes() == whole and run_one.epoch(tmp_path) == 0
+    (attempt,) = run_one.attempts(tmp_path)
     assert attempt["from_epoch"] == 0 and attempt["restarted"] is True
-    cell._begin(tmp_path)
-    assert "restarted" not in cell.attempts(tmp_path)[-1] and len(names(tmp_path)) == 2
+    run_one._begin(tmp_path)
+    assert "restarted" not in run_one.attempts(tmp_path)[-1] and len(names(tmp_path)) == 2
 
 
 def test_a_cut_line_counts_as_an_attempt_and_the_next_one_has_its_own_line(tmp_path):
     for _ in range(2):
-        cell._begin(tmp_path)
+        run_one._begin(tmp_path)
     path = tmp_path / "attempts.jsonl"
     path.write_bytes(path.read_bytes()[:-30])
-    cell._begin(tmp_path)
-    first, cut, last = cell.attempts(tmp_path)
+    run_one._begin(tmp_path)
+    first, cut, last = run_one.attempts(tmp_path)
     assert cut == {} and first["from_epoch"] == last["from_epoch"] == 0
     assert json.loads(path.read_text().splitlines()[-1]) == last
 
@@ -53,7 +54,7 @@ def test_a_cut_line_counts_as_an_attempt_and_the_next_one_has_its_own_line(tmp_p
 def test_the_newest_checkpoint_that_is_kept_is_the_newest_by_number(tmp_path):
     for epoch in (9998, 9999, 10000):
         checkpoint.save({"epoch": epoch, "weight": torch.zeros(1)}, tmp_path, epoch)
-    cell.keep_newest(tmp_path)
+    run_one.keep_newest(tmp_path)
     assert names(tmp_path) == ["epoch-10000.pt", "epoch-10000.sha256"]
 
 
@@ -61,7 +62,7 @@ def test_the_newest_checkpoint_that_is_kept_is_the_newest_by_number(tmp_path):
 
 
 def test_a_cell_whose_folder_is_lost_fails_and_says_why(tmp_path):
-    found = cell.run(str(tmp_path / "lost"), "", [], 0)
+    found = run_one.run(str(tmp_path / "lost"), "", [], 0)
     assert found["status"] == "failed" and "FileNotFoundError" in found["reason"]
     assert "not noted in its folder" in found["reason"] and not (tmp_path / "lost").exists()
 
@@ -73,7 +74,7 @@ def test_a_cell_on_a_full_disk_fails_and_says_why(tmp_path, monkeypatch):
     described = dict(name="one", notebook="05.ipynb", parameters={}, fingerprint="x", timeout=9, epochs=0)
     (tmp_path / "cell.json").write_text(json.dumps(described))
     monkeypatch.setattr(files, "write_atomic", full)
-    found = cell.run(str(tmp_path), "", [], 0)
+    found = run_one.run(str(tmp_path), "", [], 0)
     assert found["status"] == "failed" and found["reason"].count("No space left on device") == 2
     shutil.rmtree(tmp_path)
-    assert cell.fail(tmp_path, "why")["reason"].startswith("why (not noted in its folder: ")
+    assert run_one.fail(tmp_path, "why")["reason"].startswith("why (not noted in its folder: ")

@@ -12,7 +12,8 @@ import sys
 import pytest
 import torch
 
-from plremix_core import cell, checkpoint, files
+from plremix_core.engine import checkpoint, files
+from plremix_core.sweeps import run_one
 
 
 def state(epoch):
@@ -159,7 +160,7 @@ def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatc
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with cell.locked(tmp_path, 0) as lock:
+    with run_one.locked(tmp_path, 0) as lock:
         assert lock is not None
     assert "knows no locks" in caplog.text
     with files.alone(tmp_path / "run"):
@@ -171,7 +172,7 @@ def test_an_error_of_a_lock_that_is_not_about_locks_is_not_hidden(tmp_path, monk
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(fcntl, "flock", fail)
-    with pytest.raises(OSError, match="Input/output error"), cell.locked(tmp_path, 0):
+    with pytest.raises(OSError, match="Input/output error"), run_one.locked(tmp_path, 0):
         pass
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from plremix_core.checks import check_labels, require
+from plremix_core.engine.checks import check_labels, require
 
 
 def test_require_says_name_rule_value_and_remedy():

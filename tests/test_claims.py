@@ -6,7 +6,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core import claims, lab
+from plremix_core.lessons import claims, lesson
 
 TEXT = "| claim | sentence |\n|---|---|\n| C9.1 | one is small |"
 
@@ -53,7 +53,7 @@ def test_every_claim_of_every_notebook_is_in_it_and_every_equation_has_a_claim_a
 
 def test_named_controls_exist(tmp_path):
     for name, found in claims.declared().items():
-        assert found["controls"] and set(found["controls"]) <= set(lab.CONTROLS), name
+        assert found["controls"] and set(found["controls"]) <= set(lesson.CONTROLS), name
 
 
 def test_a_row_holds_equation_function_test_notebook_claim_and_control(tmp_path, monkeypatch):

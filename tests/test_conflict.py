@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from plremix_core import conflict, losses
+from plremix_core import losses
+from plremix_core.analysis import gradient_conflict
 from plremix_core.data import prepare
 from plremix_core.presets import preset
 from plremix_core.trainer import Trainer
@@ -51,7 +52,7 @@ def gradient(scalar, projections):
 @pytest.mark.parametrize("tau", [0.1, 1.0])
 def test_each_part_has_the_gradient_of_the_naive_loops(seed, tau):
     projections, mask, same_class = case(seed)
-    parts = conflict.contrast_parts(projections, mask, same_class, tau)
+    parts = gradient_conflict.contrast_parts(projections, mask, same_class, tau)
     naive = naive_parts(projections, mask, same_class, tau)
     for got, expected in zip(parts[:3], naive):
         torch.testing.assert_close(gradient(got, projections), gradient(expected, projections), **EXACT)
@@ -62,7 +63,7 @@ def test_each_part_has_the_gradient_of_the_naive_loops(seed, tau):
 def test_the_parts_add_up_to_the_flat_loss(seed):
     projections, mask, same_class = case(seed)
     whole = gradient(losses.plr_loss(projections, mask, 0.3), projections)
-    parts = conflict.contrast_parts(projections, mask, same_class, 0.3)
+    parts = gradient_conflict.contrast_parts(projections, mask, same_class, 0.3)
     torch.testing.assert_close(sum(gradient(part, projections) for part in parts[:3]), whole, **EXACT)
 
 
@@ -70,22 +71,22 @@ def test_a_kind_without_pairs_has_no_gradient_and_no_share():
     projections, _, same_class = case()
     nothing = torch.zeros_like(same_class)
     mask = losses.all_negatives(len(projections))
-    parts = conflict.contrast_parts(projections, mask, nothing, 0.1)
+    parts = gradient_conflict.contrast_parts(projections, mask, nothing, 0.1)
     assert parts.share == 0 and not gradient(parts.same, projections).any()
-    parts = conflict.contrast_parts(projections, mask, ~nothing, 0.1)
+    parts = gradient_conflict.contrast_parts(projections, mask, ~nothing, 0.1)
     assert abs(parts.share - 1) < 1e-12 and not gradient(parts.other, projections).any()
 
 
 def test_a_batch_without_repulsion_gives_zero():
     projections, mask, same_class = case()
-    parts = conflict.contrast_parts(projections, mask.clamp_min(0), same_class, 0.1)
+    parts = gradient_conflict.contrast_parts(projections, mask.clamp_min(0), same_class, 0.1)
     assert parts.share == 0
     assert not any(gradient(part, projections).any() for part in parts[:3])
 
 
 def test_other_than_two_views_are_refused():
     with pytest.raises(ValueError, match="projections must be of two views"):
-        conflict.contrast_parts(torch.randn(4, 3, 5), losses.all_negatives(4), torch.eye(4, dtype=torch.bool), 0.1)
+        gradient_conflict.contrast_parts(torch.randn(4, 3, 5), losses.all_negatives(4), torch.eye(4, dtype=torch.bool), 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +105,9 @@ def terms_of(trainer):
 
 
 def test_mean_gradients_are_those_of_a_training_step_averaged_over_the_batches(trainer):
-    batches, net = conflict.measuring_batches(trainer, 8, 3), trainer.nets[0]
+    batches, net = gradient_conflict.measuring_batches(trainer, 8, 3), trainer.nets[0]
     before = copy.deepcopy(net.state_dict())
-    got = conflict.mean_gradients(net, batches, terms_of(trainer))
+    got = gradient_conflict.mean_gradients(net, batches, terms_of(trainer))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     fresh = copy.deepcopy(net).train()
     loss = sum(F.cross_entropy(fresh.classify(weak[0]), trainer.data.true[index]) for index, weak, _ in batches) / 3
@@ -122,7 +123,7 @@ def test_mean_gradients_are_those_of_a_training_step_averaged_over_the_batches(t
 
 def test_measuring_batches_follow_from_the_seed_and_leave_the_global_state_alone(trainer):
     state = torch.get_rng_state()
-    one, two = (conflict.measuring_batches(trainer, 8, 2) for _ in range(2))
+    one, two = (gradient_conflict.measuring_batches(trainer, 8, 2) for _ in range(2))
     assert torch.equal(state, torch.get_rng_state())
     for (index, weak, strong), (again, weak_again, strong_again) in zip(one, two):
         assert index.shape == (8,) and weak.shape == (1, 8, 1, 28, 28) and strong.shape == (2, 8, 1, 28, 28)
@@ -132,5 +133,5 @@ def test_measuring_batches_follow_from_the_seed_and_leave_the_global_state_alone
 def test_cosines_layer_by_layer_and_over_the_whole():
     one = [torch.tensor([3.0, 0.0]), torch.tensor([0.0, 4.0])]
     two = [torch.tensor([1.0, 0.0]), torch.tensor([0.0, -1.0])]
-    assert conflict.cosines(one, two) == pytest.approx([1, -1, (3 - 4) / (5 * 2**0.5)])
-    assert conflict.cosines([torch.zeros(2)], [torch.ones(2)]) == pytest.approx([0, 0])
+    assert gradient_conflict.cosines(one, two) == pytest.approx([1, -1, (3 - 4) / (5 * 2**0.5)])
+    assert gradient_conflict.cosines([torch.zeros(2)], [torch.ones(2)]) == pytest.approx([0, 0])

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import data, sources
+from plremix_core import data
 from plremix_core.config import Config
+from plremix_core.data import catalogue
 
 BUNDLED = Path(__file__).resolve().parent.parent / "data" / "fashion_mnist_part.npz"
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -72,7 +73,7 @@ def arrays_of(path):
 
 def test_a_missing_file_is_refused_with_the_way_to_restore_it(monkeypatch, tmp_path):
     message = "dataset file must be present, got '.*fashion_mnist_part.npz'. Restore it with git checkout."
-    monkeypatch.setattr(sources, "FOLDER", tmp_path)
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match=message):
         data.load("fashion_mnist")
 
@@ -179,7 +180,7 @@ def colour_arrays(classes, seed=0):
 def pretend(monkeypatch, name, arrays):
     """Take small arrays for the content of a data set that is not here."""
     sums = [hashlib.sha256(arrays[part].astype(np.uint8).tobytes()).hexdigest()[:16] for part in PARTS]
-    monkeypatch.setitem(sources.CONTENT, name, tuple(sums))
+    monkeypatch.setitem(catalogue.CONTENT, name, tuple(sums))
 
 
 class FakeTorchvision:
@@ -231,7 +232,7 @@ def test_content_is_summed_once_until_the_file_changes(monkeypatch, tmp_path):
     pretend(monkeypatch, "cifar10", arrays)
     np.savez(tmp_path / "cifar10.npz", **arrays)
     true_sum = hashlib.sha256
-    monkeypatch.setattr(sources.hashlib, "sha256", lambda content: (sums.append(len(content)), true_sum(content))[1])
+    monkeypatch.setattr(catalogue.hashlib, "sha256", lambda content: (sums.append(len(content)), true_sum(content))[1])
     first = data.load("cifar10", tmp_path)
     assert len(sums) == 4
     second = data.load("cifar10", tmp_path)
@@ -270,15 +271,15 @@ def test_torchvision_s_files_are_taken_from_the_folder_or_its_cache(monkeypatch,
 
 
 def test_cifar100_has_its_real_class_names_in_order():
-    names = sources.CLASS_NAMES["cifar100"]
+    names = catalogue.CLASS_NAMES["cifar100"]
     assert list(names) == sorted(set(names))
     assert len(names) == 100
     assert (names[0], names[23], names[83], names[99]) == ("apple", "cloud", "sweet_pepper", "worm")
 
 
 def test_cifar_statistics_are_those_of_the_release():
-    assert sources.STATISTICS["cifar10"] == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-    assert sources.STATISTICS["cifar100"] == ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+    assert catalogue.STATISTICS["cifar10"] == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+    assert catalogue.STATISTICS["cifar100"] == ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
 
 def test_both_routes_to_cifar_give_the_same_data(monkeypatch, tmp_path):

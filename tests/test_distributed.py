@@ -10,8 +10,9 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from plremix_core import backbones, checkpoint, distributed, files
+from plremix_core import backbones
 from plremix_core.__main__ import main
+from plremix_core.engine import checkpoint, distributed, files
 from plremix_core.trainer import Trainer
 
 SCRIPT = Path(__file__).with_name("distributed_run.py")

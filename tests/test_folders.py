@@ -7,9 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from plremix_core import data, folders, image_files
+from plremix_core import data
 from plremix_core.config import Config
-from plremix_core.image_files import ImageFiles
+from plremix_core.data.image_files import ImageFiles
+from plremix_core.data import folders, image_files
 
 
 def picture(path, shade, size=(12, 10)):

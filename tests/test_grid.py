@@ -5,9 +5,9 @@ import json
 import pytest
 import yaml
 
-from plremix_core import grid
-from plremix_core.lab import ROOT
+from plremix_core.lessons.lesson import ROOT
 from plremix_core.presets import preset
+from plremix_core.sweeps import grid
 
 GRIDS = sorted((ROOT / "data" / "grids").glob("*.yaml"))
 PLAN = dict(dataset="fashion_mnist", noise=[["sym", 0.5]], method=["ce", "plremix"], seed=[1, 2])

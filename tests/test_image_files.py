@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as V
 
-from plremix_core import image_files
-from plremix_core.image_files import ImageFiles, fetched, in_memory, memory_limit, read_image
+from plremix_core.data.image_files import ImageFiles, fetched, in_memory, memory_limit, read_image
+from plremix_core.data import image_files
 
 
 def save(image, path):

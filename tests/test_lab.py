@@ -7,7 +7,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from plremix_core import gmm, lab, losses, model, noise, presets
+from plremix_core import gmm, losses, model, presets
+from plremix_core.data import noise
+from plremix_core.lessons import lesson as lesson_module
 
 
 @pytest.fixture
@@ -15,10 +17,10 @@ def lesson(monkeypatch):
     """A lesson whose control, if any, is undone after the test."""
 
     def begin(control=""):
-        for _, module, attribute, _ in lab.CONTROLS.values():
+        for _, module, attribute, _ in lesson_module.CONTROLS.values():
             if module is not None:
                 monkeypatch.setattr(module, attribute, getattr(module, attribute))
-        return lab.start("99", control=control)
+        return lesson_module.start("99", control=control)
 
     return begin
 
@@ -33,7 +35,7 @@ def test_a_claim_that_holds_is_recorded_with_its_values(lesson):
 
 @pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")]])
 def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson, value):
-    with pytest.raises(lab.ClaimError, match="C9.1 FAILS: small"):
+    with pytest.raises(lesson_module.ClaimError, match="C9.1 FAILS: small"):
         lesson().claim("C9.1", "small", value, "< 0.5", breaks=["coin"])
 
 
@@ -43,13 +45,13 @@ def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson,
 )
 def test_every_rule_has_values_on_both_sides(lesson, rule, good, bad):
     lesson().claim("C9.1", "s", good, rule, breaks=["coin"])
-    with pytest.raises(lab.ClaimError):
+    with pytest.raises(lesson_module.ClaimError):
         lesson().claim("C9.1", "s", bad, rule, breaks=["coin"])
 
 
 def test_under_its_control_a_claim_must_fail(lesson):
     lesson("coin").claim("C9.1", "s", 2.0, "< 1", breaks=["coin"])  # fails, as it should
-    with pytest.raises(lab.ClaimError, match="it must fail"):
+    with pytest.raises(lesson_module.ClaimError, match="it must fail"):
         lesson("coin").claim("C9.1", "s", 0.5, "< 1", breaks=["coin"])
 
 
@@ -85,11 +87,11 @@ def test_claims_without_a_control_twice_or_with_bad_rules_are_refused(lesson):
 
 def test_start_refuses_unknown_settings_by_name():
     with pytest.raises(ValueError, match="profile must be one of quick, full, got 'ful'"):
-        lab.start("99", profile="ful")
+        lesson_module.start("99", profile="ful")
     with pytest.raises(ValueError, match="seed must be a whole number >= 0, got -1"):
-        lab.start("99", seed=-1)
+        lesson_module.start("99", seed=-1)
     with pytest.raises(ValueError, match="control must be empty or one of .*all_negatives.*, got 'repel'"):
-        lab.start("99", control="repel")
+        lesson_module.start("99", control="repel")
 
 
 def test_control_all_negatives_makes_every_pair_repel(lesson):
@@ -144,11 +146,11 @@ def test_control_no_faults_makes_the_released_preset_ours(lesson):
     assert presets.preset("cifar10", released=True) == presets.preset("cifar10")
 
 
-@pytest.mark.parametrize("control", lab.SWAPS)
+@pytest.mark.parametrize("control", lesson_module.SWAPS)
 def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monkeypatch, tmp_path, control):
     (tmp_path / "data" / "results").mkdir(parents=True)
-    monkeypatch.setattr(lab, "ROOT", tmp_path)
-    ours, other = lab.SWAPS[control]
+    monkeypatch.setattr(lesson_module, "ROOT", tmp_path)
+    ours, other = lesson_module.SWAPS[control]
     (tmp_path / "data" / "results" / "s.csv").write_text(f'method,x\n"{ours}",1\n"{other}",2\nthird,3\n')
     assert lesson().recorded("s")["method"].tolist() == [ours, other, "third"]
     swapped = lesson(control).recorded("s")
@@ -158,7 +160,7 @@ def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monk
 def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
     running = lesson("coin")
     running.claim("C9.1", "s", 2.0, "< 1", breaks=["all_negatives"])
-    with pytest.raises(lab.ClaimError, match="control must break a claim of this notebook, got 'coin'"):
+    with pytest.raises(lesson_module.ClaimError, match="control must break a claim of this notebook, got 'coin'"):
         running.finish()
 
 
@@ -196,7 +198,7 @@ def test_a_solution_shows_that_the_checker_takes_it_and_meets_the_misconception_
 
 @pytest.mark.parametrize(("answer", "wrong"), [(4, 4), (5, 4), (3, 3), (3, 5)])
 def test_a_refused_solution_and_a_misconception_without_a_hint_stop_the_notebook(lesson, answer, wrong):
-    with pytest.raises(lab.ExerciseError, match="E1: .*four is three"):
+    with pytest.raises(lesson_module.ExerciseError, match="E1: .*four is three"):
         lesson().solution("E1", answer, judge_three, named="four is three", wrong=wrong)
 
 
@@ -229,7 +231,7 @@ def test_explore_draws_the_fixed_panels_and_without_sliders_nothing_else(lesson,
 def test_explore_offers_a_slider_for_every_name_when_interactive(monkeypatch):
     offered = {}
     monkeypatch.setattr("ipywidgets.interact", lambda draw, **sliders: offered.update(sliders))
-    running = lab.start("99", interactive=True)
+    running = lesson_module.start("99", interactive=True)
     running.explore(draw, [], kappa=[1, 2], tau=[0.1, 1.0])
     assert {name: slider.options for name, slider in offered.items()} == {
         "kappa": (("1", 1), ("2", 2)),

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import data, label_files, noise, sources
+from plremix_core import data
 from plremix_core.config import Config
+from plremix_core.data import catalogue, label_files, noise
 from plremix_core.trainer import Trainer
 
 LABELS = [3, 0, 2, 2, 1, 3]
@@ -348,10 +349,10 @@ RATES = {"aggre": 0.0901, "random1": 0.17234, "random2": 0.18122, "random3": 0.1
 def test_real_human_labels_have_the_published_rates(kind):
     dataset = "cifar100" if kind == "fine" else "cifar10"
     folder = Path(os.environ.get("PLREMIX_DATA", "/nowhere"))
-    if not (folder / sources.FILES[dataset]).is_file() or not any(
+    if not (folder / catalogue.FILES[dataset]).is_file() or not any(
         (folder / name).is_file() for name in label_files.HUMAN_FILES[dataset]
     ):
         pytest.skip(f"PLREMIX_DATA does not name a folder with {dataset}.npz and its human labels")
-    found = data.prepare(Config(dataset=dataset, noise=kind), folder / sources.FILES[dataset])
+    found = data.prepare(Config(dataset=dataset, noise=kind), folder / catalogue.FILES[dataset])
     assert found.real_rate == pytest.approx(RATES[kind], abs=1e-9)
     assert noise.real_rate(found.given.numpy(), found.true.numpy()) == found.real_rate

@@ -5,13 +5,13 @@ import json
 import pandas as pd
 import pytest
 
-from plremix_core import machine
+from plremix_core.engine import provenance
 
 
 def test_recording_a_seed_again_replaces_its_rows_and_no_others(tmp_path):
     path = tmp_path / "study.csv"
     for seed, value in ((2, 0.5), (1, 0.25), (2, 0.75)):
-        machine.record(path, pd.DataFrame({"measure": ["a", "b"], "value": [value, 1.0]}), seed, "abc")
+        provenance.record(path, pd.DataFrame({"measure": ["a", "b"], "value": [value, 1.0]}), seed, "abc")
     found = pd.read_csv(path)
     assert found.to_dict("list") == {
         "measure": ["a", "b"] * 2,
@@ -33,4 +33,4 @@ def test_recording_a_seed_again_replaces_its_rows_and_no_others(tmp_path):
     ],
 )
 def test_the_recorded_command_can_be_typed_again_and_names_no_home(arguments, expected):
-    assert machine.command(arguments) == expected
+    assert provenance.command(arguments) == expected

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from plremix_core import batch, broken, claims
 from plremix_core.__main__ import main, run
 from plremix_core.config import Config
+from plremix_core.lessons import claims, control_runs, runner
 
 SMALL = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --limit-train 100 --holdout 20 --width 4 --blocks [1,1]".split()
 
@@ -75,9 +75,9 @@ def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
 
 
 def test_lessons_open_shows_the_index_of_the_run(monkeypatch, tmp_path):
-    result = batch.Result("00_start_here", "t", "ok", "", 1.0, 1, 1, [])
+    result = runner.Result("00_start_here", "t", "ok", "", 1.0, 1, 1, [])
     seen = []
-    monkeypatch.setattr(batch, "run_lessons", lambda paths, out, values, timeout, jobs: [result])
+    monkeypatch.setattr(runner, "run_lessons", lambda paths, out, values, timeout, jobs: [result])
     monkeypatch.setattr(webbrowser, "open", seen.append)
     done = invoke("lessons", "--only", "00", "--out", str(tmp_path), "--open")
     assert done.exit_code == 0 and seen == [(tmp_path / "index.html").resolve().as_uri()]
@@ -86,7 +86,7 @@ def test_lessons_open_shows_the_index_of_the_run(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("wrong", "code"), [([], 0), (["03 under all_negatives: still hold: C3.1"], 1)])
 def test_lessons_controls_fails_if_a_claim_holds_although_it_was_broken(monkeypatch, tmp_path, wrong, code):
-    monkeypatch.setattr(broken, "run_all", lambda paths, out, timeout, jobs: wrong)
+    monkeypatch.setattr(control_runs, "run_all", lambda paths, out, timeout, jobs: wrong)
     done = invoke("lessons", "--only", "03", "--controls", "--out", str(tmp_path))
     assert done.exit_code == code
     assert (wrong[0] if wrong else "every claim fails under each of its controls") in done.output

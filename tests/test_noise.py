@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import noise, sources
+from plremix_core.data import catalogue, noise
 
 LABELS = np.arange(50_000) % 10
 AIRPLANE, AUTOMOBILE, BIRD, CAT, DEER, DOG, FROG, HORSE, SHIP, TRUCK = range(10)
@@ -134,7 +134,7 @@ def test_asymmetric_noise_of_a_data_set_without_pairs_is_refused():
 
 
 def test_twenty_super_classes_of_five_have_the_known_members():
-    names = sources.CLASS_NAMES["cifar100"]
+    names = catalogue.CLASS_NAMES["cifar100"]
     groups = [{names[c] for c in range(100) if noise.SUPER_CLASS[c] == group} for group in range(20)]
     assert [len(group) for group in groups] == [5] * 20
     assert groups[17] == {"maple_tree", "oak_tree", "palm_tree", "pine_tree", "willow_tree"}

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from plremix_core import batch, broken, claims, lab, report
+from plremix_core.lessons import claims, control_runs, lesson, render, runner
 
-NOTEBOOKS = sorted(report.NOTEBOOKS.glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted(render.NOTEBOOKS.glob("[0-9]*.ipynb"))
 TAGS = {"parameters", "exercise", "solution", "lesson"}  # lesson: left out by grids
 COMMON = {"profile": (str, "quick"), "seed": (int, 0), "control": (str, ""), "interactive": (bool, False)}
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -53,7 +53,7 @@ def test_the_first_line_says_how_to_run_it_in_jupyterlab_by_papermill_and_on_col
 
 @each
 def test_parameters_are_the_common_ones_first(path):
-    found = batch.parameters_of(read(path))
+    found = runner.parameters_of(read(path))
     assert list(found.items())[: len(COMMON)] == list(COMMON.items())
 
 
@@ -75,7 +75,7 @@ def test_code_cells_are_short_and_hold_nothing_forbidden(path):
     for source in sources:
         for word in ("sys.exit", "%pip", "!pip", "plt.show", "np.random.seed", "torch.manual_seed(", "/home/", "/tmp/"):
             assert word not in source, (word, source)
-        assert not re.search(r"^\s*assert ", source, re.MULTILINE), "use lab.claim"
+        assert not re.search(r"^\s*assert ", source, re.MULTILINE), "use lesson.claim"
     assert {tag for cell in read(path).cells for tag in cell.metadata.get("tags", [])} <= TAGS
 
 
@@ -97,7 +97,7 @@ def test_every_checker_says_not_yet_to_the_stub_takes_the_solution_and_refuses_a
         if "exercise" in cell.metadata.get("tags", []):
             assert "not yet" in "".join(out.get("text", "") for out in cell.outputs)
         if "solution" in cell.metadata.get("tags", []):
-            (found,) = [o["data"][lab.EXERCISE_MIME] for o in cell.outputs if lab.EXERCISE_MIME in o.get("data", {})]
+            (found,) = [o["data"][lesson.EXERCISE_MIME] for o in cell.outputs if lesson.EXERCISE_MIME in o.get("data", {})]
             assert found["right"] and found["refused"] and found["misconception"] and found["hint"], found
 
 
@@ -118,12 +118,12 @@ def test_the_map_leads_to_every_other_notebook_in_order():
 
 
 def test_the_pictures_of_the_readme_are_those_of_the_notebooks():
-    made = {name: png for path in NOTEBOOKS for name, png in report.figures_of(read(path)).items()}
-    shown = report.readme_figures()
+    made = {name: png for path in NOTEBOOKS for name, png in render.figures_of(read(path)).items()}
+    shown = render.readme_figures()
     assert 3 <= len(shown) <= 6
-    assert {path.stem for path in report.FIGURES.iterdir()} == set(shown)
+    assert {path.stem for path in render.FIGURES.iterdir()} == set(shown)
     for name in shown:
-        assert (report.FIGURES / f"{name}.png").read_bytes() == made[name], f"{name}: run `make render`"
+        assert (render.FIGURES / f"{name}.png").read_bytes() == made[name], f"{name}: run `make render`"
 
 
 @each
@@ -138,9 +138,9 @@ def test_no_measured_number_is_typed_into_prose(path):
 def test_committed_outputs_are_those_of_this_code_and_small(path):
     notebook = read(path)
     assert path.stat().st_size <= 500_000
-    assert notebook.metadata["plremix"]["rendered_from"] == report.source_hash(notebook), "run `make render`"
-    assert batch.judge(notebook, batch.inspect(path, {})) == ""
-    for record in batch.records(notebook, lab.CLAIM_MIME):
+    assert notebook.metadata["plremix"]["rendered_from"] == render.source_hash(notebook), "run `make render`"
+    assert runner.judge(notebook, runner.inspect(path, {})) == ""
+    for record in runner.records(notebook, lesson.CLAIM_MIME):
         assert record["holds"]
 
 
@@ -153,17 +153,17 @@ def test_every_picture_has_alternative_text(path):
 
 
 def test_every_claim_can_fail_under_a_known_control_and_every_control_is_used():
-    records = [record for path in NOTEBOOKS for record in batch.records(read(path), lab.CLAIM_MIME)]
+    records = [record for path in NOTEBOOKS for record in runner.records(read(path), lesson.CLAIM_MIME)]
     assert len(records) >= 40
     used = {control for record in records for control in record["breaks"]}
-    assert used == set(lab.CONTROLS)
+    assert used == set(lesson.CONTROLS)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_all_lessons_run_and_every_declared_claim_holds(tmp_path):
-    results = batch.run_lessons(NOTEBOOKS, tmp_path / "lessons", {})
-    print(report.summary(results))
+    results = runner.run_lessons(NOTEBOOKS, tmp_path / "lessons", {})
+    print(render.summary(results))
     assert [result.reason for result in results] == [""] * len(results)
     assert sum(result.held for result in results) == sum(result.declared for result in results) >= 40
     assert len(json.loads((tmp_path / "lessons" / "result.json").read_text())) == len(results)
@@ -189,7 +189,7 @@ def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
 
     def broken_claims(number, control):
         path = next(path for path in NOTEBOOKS if path.stem.startswith(number))
-        return broken.run(path, control, tmp_path)
+        return control_runs.run(path, control, tmp_path)
 
     with ThreadPoolExecutor(2) as pool:
         for result, rows in pool.map(lambda pair: broken_claims(*pair), chosen):
@@ -199,17 +199,17 @@ def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
 
 def test_a_shortened_notebook_ends_with_the_last_claim_that_rests_on_the_control():
     path = next(path for path in NOTEBOOKS if path.stem.startswith("02"))
-    short = broken.shortened(read(path), "never_flat")
+    short = control_runs.shortened(read(path), "never_flat")
     sources = [cell.source for cell in code(short)]
     assert "C2.2" in sources[-2] and sources[-1].strip() == "lab.finish()"
     table = "\n".join(cell.source for cell in short.cells if cell.cell_type == "markdown")
-    assert batch.DECLARED.findall(table) == ["C2.1", "C2.2"]
+    assert runner.DECLARED.findall(table) == ["C2.1", "C2.2"]
     assert not any({"exercise", "solution"} & set(cell.metadata.get("tags", [])) for cell in short.cells)
     assert len(code(read(path))) > len(sources)
 
 
 def papermill(*arguments):
-    command = [sys.executable, "-m", "papermill", "--cwd", str(report.NOTEBOOKS), "--no-progress-bar", *arguments]
+    command = [sys.executable, "-m", "papermill", "--cwd", str(render.NOTEBOOKS), "--no-progress-bar", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -219,13 +219,13 @@ TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=1
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tmp_path, dataset):
-    if dataset == "cifar10" and not (lab.ROOT / "data" / "cifar10.npz").exists():
+    if dataset == "cifar10" and not (lesson.ROOT / "data" / "cifar10.npz").exists():
         pytest.skip("data/cifar10.npz is not here")
     source, out = next(path for path in NOTEBOOKS if path.stem.startswith("05")), tmp_path / "out.ipynb"
     parameters = ["-p", "dataset", dataset, "-p", "rate", "0.5", "-p", "settings", json.dumps(TINY)]
     done = papermill(str(source), str(out), *parameters)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert batch.judge(read(out), batch.inspect(source, {})) == ""
+    assert runner.judge(read(out), runner.inspect(source, {})) == ""
     injected = next(c for c in read(out).cells if "injected-parameters" in c.metadata.get("tags", []))
     assert f'dataset = "{dataset}"' in injected.source and "rate = 0.5" in injected.source
 
@@ -245,8 +245,8 @@ def test_notebook_08_takes_a_folder_or_arrays_of_ones_own_and_skips_what_nobody_
     more = ["-p", "csv", str(tmp_path / "mine.csv"), "-p", "settings", json.dumps(tiny)]
     done = papermill(str(source), str(out), "-p", kind, str(own), *more)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert batch.judge(read(out), batch.inspect(source, {})) == ""
-    skipped = [record["name"] for record in batch.records(read(out), lab.CLAIM_MIME) if record.get("skipped")]
+    assert runner.judge(read(out), runner.inspect(source, {})) == ""
+    skipped = [record["name"] for record in runner.records(read(out), lesson.CLAIM_MIME) if record.get("skipped")]
     assert skipped == ["C8.1", "C8.2"]
     table = pd.read_csv(tmp_path / "mine.csv")
     assert len(table) == 40 and ("file" in table) == (kind == "images_folder")

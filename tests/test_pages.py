@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from plremix_core import batch, lab, pages
+from plremix_core.lessons import html, lesson, runner
 
 EVIL = "<script>alert(1)</script>"
 
@@ -26,7 +26,7 @@ def executed(path, cover):
         new_output("display_data", {"image/png": png(colour)}, metadata={"image/png": dict(alt=alt, cover=mark)})
         for colour, alt, mark in (("red", "first " + EVIL, False), ("blue", "second", cover))
     )
-    finish = new_output("display_data", {lab.FINISH_MIME: dict(device="CPU, 2 threads"), "text/plain": ""})
+    finish = new_output("display_data", {lesson.FINISH_MIME: dict(device="CPU, 2 threads"), "text/plain": ""})
     cells = [
         new_markdown_cell(f"# T {EVIL}\n\n> A subtitle {EVIL}\n> of two lines.\n\n[next](01_next.ipynb)"),
         new_code_cell("1", outputs=[red, blue, finish], execution_count=1),
@@ -37,7 +37,7 @@ def executed(path, cover):
 def result(**changes):
     claim = dict(name="C9.1", sentence=EVIL, values=[0.5, "nan"], rule="> 0", holds=True)
     values = dict(notebook="99_x", title=f"T {EVIL}", status="ok", reason="", seconds=150.0, held=1, declared=1)
-    return batch.Result(**(values | dict(claims=[claim]) | changes))
+    return runner.Result(**(values | dict(claims=[claim]) | changes))
 
 
 def picture_of(page):
@@ -48,13 +48,13 @@ def picture_of(page):
 @pytest.mark.parametrize(("cover", "colour"), [(True, (0, 0, 255)), (False, (255, 0, 0))])
 def test_a_card_shows_the_cover_or_else_the_first_figure_small(tmp_path, cover, colour):
     executed(tmp_path / "99_x.ipynb", cover)
-    picture = picture_of(pages.write_index([result()], tmp_path).read_text())
+    picture = picture_of(html.write_index([result()], tmp_path).read_text())
     assert picture.getpixel((5, 5)) == colour and picture.width <= 760
 
 
 def test_the_index_tells_claims_times_device_and_reasons_and_escapes_everything(tmp_path):
     executed(tmp_path / "99_x.ipynb", False)
-    page = pages.write_index([result(), result(notebook="98_y", status="failed", reason=EVIL)], tmp_path).read_text()
+    page = html.write_index([result(), result(notebook="98_y", status="failed", reason=EVIL)], tmp_path).read_text()
     for text in ("2 of 2 claims hold", "1 failed", "2.5 min", "5.0 min altogether", "CPU, 2 threads", "0.5, nan"):
         assert text in re.sub(r"\s+", " ", page), text
     assert "A subtitle &lt;script&gt;alert(1)&lt;/script&gt; of two lines." in page
@@ -63,7 +63,7 @@ def test_the_index_tells_claims_times_device_and_reasons_and_escapes_everything(
 
 
 def test_the_index_has_colours_for_light_and_dark_systems(tmp_path):
-    style = pages.write_index([result()], tmp_path).read_text()
+    style = html.write_index([result()], tmp_path).read_text()
     light, dark = (re.findall(r"(--\w+):", part) for part in style.split("prefers-color-scheme: dark")[:2])
     assert set(light) == {"--page", "--card", "--ink", "--quiet", "--line", "--link", "--good", "--bad"}
     assert set(dark) == set(light)
@@ -71,7 +71,7 @@ def test_the_index_has_colours_for_light_and_dark_systems(tmp_path):
 
 def test_a_page_is_dark_where_asked_links_pages_and_keeps_alternative_texts(tmp_path):
     executed(tmp_path / "99_x.ipynb", False)
-    page = pages.write_page(tmp_path / "99_x.ipynb").read_text()
-    assert "@media (prefers-color-scheme: dark)" in page and "--jp-layout-color0" in pages._dark()
+    page = html.write_page(tmp_path / "99_x.ipynb").read_text()
+    assert "@media (prefers-color-scheme: dark)" in page and "--jp-layout-color0" in html._dark()
     assert 'href="01_next.html"' in page and 'href="index.html"' in page
-    assert 'alt="second"' in page and "first &lt;script&gt;" in page and pages.MISSING_ALT not in page
+    assert 'alt="second"' in page and "first &lt;script&gt;" in page and html.MISSING_ALT not in page

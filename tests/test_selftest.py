@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from plremix_core import selftest
 from plremix_core.__main__ import main
-from plremix_core.lab import ROOT
+from plremix_core.cli import selftest
+from plremix_core.lessons.lesson import ROOT
 
 CASE = '<testcase classname="tests.reliability.test_kill" name="test_a_run_{name}" time="1.5">{inside}</testcase>'
 TRIES = '<properties><property name="tries" value="{}"/></properties>'

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from plremix_core import augment, batches, infer, losses, steps
+from plremix_core import augment, batches, evaluate, losses, steps
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
+from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Division
 from plremix_core.model import Network
-from plremix_core.seeds import generator
 from plremix_core.trainer import Trainer
 
 N, C = 64, 4
@@ -84,7 +84,7 @@ def test_the_layout_of_the_images_does_not_matter():
 def test_the_batch_of_the_evaluation_does_not_matter(monkeypatch, batch):
     one = trainer(device="cpu")
     expected = one.per_sample(one.nets[0])
-    monkeypatch.setattr(infer, "CPU_BATCH", batch)
+    monkeypatch.setattr(evaluate, "CPU_BATCH", batch)
     for name, value in one.per_sample(one.nets[0]).items():
         torch.testing.assert_close(value, expected[name])
 
@@ -160,7 +160,7 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kind):
     one, logits, mean_terms, waits = trainer(precision=precision), torch.zeros(N, C), steps.mean_terms, Waits()
-    normalise_batch, seen = infer.normalise_batch, []
+    normalise_batch, seen = evaluate.normalise_batch, []
 
     def begin(*arguments):
         found = normalise_batch(*arguments)  # views come before
@@ -176,7 +176,7 @@ def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kin
     monkeypatch.setattr(losses, "check_labels", lambda *arguments, **options: None)  # looks at values on a CPU only,
     monkeypatch.setattr(F, "one_hot", lambda labels, count: torch.eye(count, dtype=labels.dtype)[labels])  # as torch's
     monkeypatch.setattr(batches, "passes", lambda *arguments, made=batches.passes: iter(list(made(*arguments))))
-    monkeypatch.setattr(infer, "normalise_batch", begin)
+    monkeypatch.setattr(evaluate, "normalise_batch", begin)
     monkeypatch.setattr(steps, "mean_terms", finish)
     one.train_divided(1, 0, halves(), logits) if kind == "divided" else one.train_supervised(0, 0)
     assert waits.found == [] and waits.seen > 100 and len(seen) == one.config.steps_per_epoch

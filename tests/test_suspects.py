@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 
-from plremix_core import data, suspects
+from plremix_core import data
 from plremix_core.__main__ import main
+from plremix_core.analysis import suspects
 from plremix_core.presets import for_folder
 from plremix_core.trainer import Trainer
 
@@ -214,7 +215,7 @@ def test_a_csv_that_cannot_be_written_leaves_the_old_one(trained, tmp_path, monk
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("plremix_core.files.os.replace", full)
+    monkeypatch.setattr("plremix_core.engine.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         suspects.write_csv(suspects.rank(trained), tmp_path / "s.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"] and (tmp_path / "s.csv").read_text() == "old"

@@ -21,9 +21,9 @@ import yaml
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core import cell, grid, sweep
 from plremix_core.__main__ import main
-from plremix_core.lab import CLAIM_MIME, FINISH_MIME, ROOT
+from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME, ROOT
+from plremix_core.sweeps import grid, run_all, run_one
 
 SMALL = dict(train_size=240, holdout=40, epochs=6, warm_up=2, steps_per_epoch=4, width=8, blocks=[1, 1], batch_size=8)
 PLAN = dict(
@@ -80,7 +80,7 @@ def left_running(folder: Path) -> list[str]:
 
 
 def figures(folder: Path, cells: list) -> dict:
-    found = {c.name: cell.result(folder / c.name, c.fingerprint) for c in cells}
+    found = {c.name: run_one.result(folder / c.name, c.fingerprint) for c in cells}
     assert all(found.values()), found
     same = ("fingerprint", "data", "weights", "last", "best", "chosen", "claims")
     return {name: [entry[part] for part in same] for name, entry in found.items()}
@@ -101,7 +101,7 @@ def kill_a_worker_in_the_middle(folder: Path) -> int:
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for place in folder.glob("*_*"):
-            if any(place.glob("epoch-*.sha256")) and cell.epoch(place) < SMALL["epochs"]:
+            if any(place.glob("epoch-*.sha256")) and run_one.epoch(place) < SMALL["epochs"]:
                 pid = json.loads((place / "attempts.jsonl").read_text().splitlines()[-1])["pid"]
                 os.kill(pid, signal.SIGKILL)
                 return pid
@@ -130,14 +130,14 @@ def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_kille
         for process in processes:
             process.kill()
             process.wait()
-    results = [cell.result(there / c.name, c.fingerprint) for c in cells]
+    results = [run_one.result(there / c.name, c.fingerprint) for c in cells]
     assert all(results) and sum(result["resumed"] for result in results) >= 1
-    assert set(sweep.run(grid.load(path), here, jobs=2).values()) == {"done"}
+    assert set(run_all.run(grid.load(path), here, jobs=2).values()) == {"done"}
     assert figures(here, cells) == figures(there, cells) and len(figures(here, cells)) == 12
     pd.testing.assert_frame_equal(histories(here, cells), histories(there, cells))
     before = {file: file.stat().st_mtime_ns for file in there.rglob("*") if file.name in ("result.json", "history.csv")}
     began = time.monotonic()
-    assert set(sweep.run(grid.load(path), there).values()) == {"done"}
+    assert set(run_all.run(grid.load(path), there).values()) == {"done"}
     assert time.monotonic() - began < 5
     assert {file: file.stat().st_mtime_ns for file in before} == before and len(before) == 24
 
@@ -152,7 +152,7 @@ def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_pat
     assert ran.exit_code == 1 and "4 failed, 1 done" in ran.output, ran.output
     assert re.search(r"\d\.\d of 5 cells \[[\d:]+, \S+ left, done=\d, failed=\d, running=[12]\]", ran.output)
     assert re.search(r"5\.0 of 5 cells \[[\d:]+, \S+ left, done=1, failed=4, running=0\]", ran.output), ran.output
-    found = {way: cell.failure(Path(out) / c.name) for way, c in by_way.items()}
+    found = {way: run_one.failure(Path(out) / c.name) for way, c in by_way.items()}
     assert found["fine"] is None and "ZeroDivisionError" in found["error"]["reason"]
     assert "cells were never run" in found["kernel"]["reason"] and "DeadKernelError" in "".join(found["kernel"]["log"])
     assert found["claim"]["reason"] == "claims that fail: C9.1" and "not yet" in found["until"]["reason"]
@@ -166,7 +166,7 @@ def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_pat
     assert ran.exit_code == 0 and "1 done" in ran.output
     after = {way: (Path(out) / c.name / "attempts.jsonl").read_text() for way, c in by_way.items()}
     assert [way for way in ways if after[way] != tries[way]] == ["until"]
-    assert cell.failure(Path(out) / by_way["until"].name) is None
+    assert run_one.failure(Path(out) / by_way["until"].name) is None
 
 
 @pytest.mark.slow
@@ -180,16 +180,16 @@ def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_o
     deadline = time.monotonic() + 400
     while not (out / cells[0].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert cell.state(out / cells[0].name, cells[0].fingerprint) == "running"
+    assert run_one.state(out / cells[0].name, cells[0].fingerprint) == "running"
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
     assert driver.wait(200) == status
     assert left_running(out) == []
     deadline = time.monotonic() + 20  # the notebook's kernel holds the lock until it has noticed
-    while "running" in sweep.status(cells, out).values() and time.monotonic() < deadline:
+    while "running" in run_all.status(cells, out).values() and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert set(sweep.status(cells, out).values()) == {"waiting"}
+    assert set(run_all.status(cells, out).values()) == {"waiting"}
     mark.touch()
-    assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
+    assert set(run_all.run(grid.load(path), out, jobs=1).values()) == {"done"}
 
 
 @pytest.mark.slow
@@ -204,9 +204,9 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(tmp_path
         time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.wait(200) == 130
-    assert 1 <= cell.epoch(place) < SMALL["epochs"] and not (place / "result.json").exists()
+    assert 1 <= run_one.epoch(place) < SMALL["epochs"] and not (place / "result.json").exists()
     assert subprocess.run(command, stderr=subprocess.DEVNULL, timeout=600).returncode == 0
-    found = cell.result(place, one.fingerprint)
+    found = run_one.result(place, one.fingerprint)
     assert (found["attempts"], found["resumed"]) == (2, 1) and "restarted" not in found
 
 
@@ -215,7 +215,7 @@ def test_each_of_two_gpus_has_a_run_of_its_own(tmp_path, monkeypatch):
     mark = tmp_path / "mark"
     path = stub(tmp_path, seed=[1, 2], settings={"way": "gpu", "mark": str(mark)})
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    assert set(sweep.run(grid.load(path), tmp_path / "runs").values()) == {"done"}
+    assert set(run_all.run(grid.load(path), tmp_path / "runs").values()) == {"done"}
     assert {file.read_text() for file in tmp_path.glob("mark-*")} == {"2", "5"}
 
 
@@ -234,11 +234,11 @@ def test_a_cell_whose_folder_is_lost_fails_alone(tmp_path):
     assert driver.wait(600) == 1
     told = (tmp_path / "driver.log").read_text()
     assert f"{second.name}: failed: FileNotFoundError" in told and "scheduler" not in told, told
-    assert [cell.state(out / c.name, c.fingerprint) for c in (first, second, third)] == ["done", "waiting", "done"]
+    assert [run_one.state(out / c.name, c.fingerprint) for c in (first, second, third)] == ["done", "waiting", "done"]
 
 
 def test_only_what_dask_raises_counts_as_the_loss_of_the_scheduler():
-    with pytest.raises(ValueError, match="scheduler must be there until the end, got in rpc"), sweep._scheduler():
+    with pytest.raises(ValueError, match="scheduler must be there until the end, got in rpc"), run_all._scheduler():
         raise distributed.comm.CommClosedError("in rpc")
 
 
@@ -247,40 +247,40 @@ def test_a_cell_of_another_sweep_is_left_to_it(tmp_path):
     path, out = stub(tmp_path, seed=[1, 2]), tmp_path / "runs"
     first, second = grid.load(path).cells
     place = out / first.name
-    cell.prepare(place, first)
-    with cell.locked(place, 0) as lock:
-        assert lock is not None and cell.state(place, first.fingerprint) == "running"
+    run_one.prepare(place, first)
+    with run_one.locked(place, 0) as lock:
+        assert lock is not None and run_one.state(place, first.fingerprint) == "running"
 
         def other_sweep():
             deadline = time.monotonic() + 400
-            while not cell.result(out / second.name, second.fingerprint) and time.monotonic() < deadline:
+            while not run_one.result(out / second.name, second.fingerprint) and time.monotonic() < deadline:
                 time.sleep(0.1)
             (place / "result.json").write_text(json.dumps(dict(fingerprint=first.fingerprint)))
 
         thread = threading.Thread(target=other_sweep)
         thread.start()
-        assert set(sweep.run(grid.load(path), out, jobs=1).values()) == {"done"}
+        assert set(run_all.run(grid.load(path), out, jobs=1).values()) == {"done"}
         thread.join()
     assert not (place / "attempts.jsonl").exists() and (out / second.name / "attempts.jsonl").exists()
 
 
 def test_a_lock_lasts_as_long_as_its_holder_or_a_child_that_inherited_it_lives(tmp_path):
-    with cell.locked(tmp_path, 0) as lock:
+    with run_one.locked(tmp_path, 0) as lock:
         child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
-        with cell.locked(tmp_path, 0.3) as other:
+        with run_one.locked(tmp_path, 0.3) as other:
             assert other is None
-    with cell.locked(tmp_path, 0.3) as other:
+    with run_one.locked(tmp_path, 0.3) as other:
         assert other is None
     child.kill()
     child.wait()
-    with cell.locked(tmp_path, 5) as other:
+    with run_one.locked(tmp_path, 5) as other:
         assert other is not None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"fingerprint": "other"}'])
 def test_a_damaged_or_foreign_result_does_not_count(tmp_path, content):
     (tmp_path / "result.json").write_text(content)
-    assert cell.result(tmp_path, "mine") is None and cell.state(tmp_path, "mine") == "waiting"
+    assert run_one.result(tmp_path, "mine") is None and run_one.state(tmp_path, "mine") == "waiting"
 
 
 def test_dry_run_lists_the_cells_and_makes_nothing(tmp_path):
@@ -291,38 +291,38 @@ def test_dry_run_lists_the_cells_and_makes_nothing(tmp_path):
 
 def test_only_takes_parts_of_names_and_refuses_what_fits_none(tmp_path):
     found = grid.load(write(tmp_path))
-    assert len(sweep.choose(found, ("ce_seed-1", "plremix_seed-3"))) == 4
+    assert len(run_all.choose(found, ("ce_seed-1", "plremix_seed-3"))) == 4
     with pytest.raises(ValueError, match="only must be a pattern of at least one cell's name"):
-        sweep.choose(found, ("naive",))
+        run_all.choose(found, ("naive",))
 
 
 def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "PATIENCE", 1)
+    monkeypatch.setattr(run_all, "PATIENCE", 1)
     with pytest.raises(ValueError, match="scheduler must be reachable, got 'tcp://127.0.0.1:9'"):
-        sweep.run(grid.load(stub(tmp_path, seed=1)), tmp_path / "runs", scheduler="tcp://127.0.0.1:9")
+        run_all.run(grid.load(stub(tmp_path, seed=1)), tmp_path / "runs", scheduler="tcp://127.0.0.1:9")
 
 
 @pytest.mark.parametrize(("visible", "gpus"), [("2,5", ["2", "5"]), ("", []), ("GPU-1a,", ["GPU-1a"])])
 def test_there_is_one_run_a_visible_gpu_or_else_one_a_core(monkeypatch, visible, gpus):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert sweep.gpus() == gpus
-    assert sweep.devices() == (len(gpus) or len(os.sched_getaffinity(0)))
+    assert run_all.gpus() == gpus
+    assert run_all.devices() == (len(gpus) or len(os.sched_getaffinity(0)))
 
 
 def test_estimates_follow_the_finished_cells(tmp_path):
     found = grid.load(write(tmp_path))
-    guess = sweep.estimate(found.cells, tmp_path)
+    guess = run_all.estimate(found.cells, tmp_path)
     first = found.cells[0]
     (tmp_path / first.name).mkdir()
-    known = dict(fingerprint=first.fingerprint, seconds=100 * sweep.SECONDS * sweep.work(first.config))
+    known = dict(fingerprint=first.fingerprint, seconds=100 * run_all.SECONDS * run_all.work(first.config))
     (tmp_path / first.name / "result.json").write_text(json.dumps(known))
-    after = sweep.estimate(found.cells, tmp_path)
+    after = run_all.estimate(found.cells, tmp_path)
     assert set(guess) - set(after) == {first.name}
     for name, seconds in after.items():
-        assert seconds - sweep.START == pytest.approx(100 * (guess[name] - sweep.START))
+        assert seconds - run_all.START == pytest.approx(100 * (guess[name] - run_all.START))
 
 
 def test_the_guess_is_near_the_recorded_seconds_of_the_bundled_set():
     entries = {e["fingerprint"]: e["seconds"] for e in json.loads((ROOT / "data/results/lesson.json").read_text())}
     for c in grid.load(ROOT / "data" / "grids" / "lesson.yaml").cells:
-        assert 0.5 < sweep.SECONDS * sweep.work(c.config) / entries[c.fingerprint] < 2
+        assert 0.5 < run_all.SECONDS * run_all.work(c.config) / entries[c.fingerprint] < 2

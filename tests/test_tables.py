@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plremix_core import sweep_page, tables
-from plremix_core.lab import ROOT
+from plremix_core.lessons.lesson import ROOT
+from plremix_core.sweeps import report
+from plremix_core.sweeps import results as tables
 
 METHODS, SEEDS, NOISES = ("ce", "plremix", "<b>odd</b>"), (1, 2, 3), (("sym", 0.5), ("worse", 0.0))
 
@@ -58,7 +59,7 @@ def test_summary_agrees_with_the_json_files(tmp_path):
 
 
 def test_every_figure_of_the_page_is_that_of_the_json_files(tmp_path):
-    page = sweep_page.write(make(tmp_path)).read_text()
+    page = report.write(make(tmp_path)).read_text()
     for method in METHODS:
         for noise, _ in NOISES:
             for figure in ("last", "best"):
@@ -96,7 +97,7 @@ def test_unfinished_and_failed_cells_are_told_and_left_out(tmp_path):
     cells, histories = tables.collect(folder)
     assert cells["state"].value_counts().to_dict() == {"done": 15, "unfinished": 2, "failed": 1}
     assert len(histories) == 15
-    page = sweep_page.write(folder).read_text()
+    page = report.write(folder).read_text()
     assert "15 of 18 cells are done" in page and "1 failed" in page and "the kernel &lt;died&gt;" in page
 
 
@@ -104,11 +105,11 @@ def test_a_page_can_be_written_before_anything_is_finished(tmp_path):
     folder = make(
         tmp_path, left_out=[f"{n}_{m}_{s}" for n in ("sym", "worse") for m in ("ce", "plremix", "boddb") for s in SEEDS]
     )
-    assert "0 of 18 cells are done" in sweep_page.write(folder).read_text()
+    assert "0 of 18 cells are done" in report.write(folder).read_text()
 
 
 def test_another_folder_is_refused(tmp_path):
-    for function in (tables.collect, tables.record, sweep_page.write):
+    for function in (results.collect, results.record, report.write):
         with pytest.raises(ValueError, match="folder must be one that `plremix sweep` made"):
             function(tmp_path)
 
@@ -135,7 +136,7 @@ def test_what_was_recorded_reads_like_the_sweep_that_it_was(tmp_path):
     for name, table in own.items():
         pd.testing.assert_frame_equal(table, histories[name].drop(columns="seconds"), rtol=1e-4, check_dtype=False)
     pd.testing.assert_frame_equal(tables.differences(read, "plremix"), tables.differences(done, "plremix"))
-    assert list(sweep_page.pictures(read, own, "plremix")) == list(sweep_page.pictures(cells, histories, "plremix"))
+    assert list(report.pictures(read, own, "plremix")) == list(report.pictures(cells, histories, "plremix"))
 
 
 def test_a_record_that_is_missing_or_of_two_sweeps_is_refused(tmp_path):
@@ -149,7 +150,7 @@ def test_a_record_that_is_missing_or_of_two_sweeps_is_refused(tmp_path):
 
 
 def test_published_figures_have_sources_and_the_papers_own_are_empty():
-    table = pd.read_csv(tables.PUBLISHED)
+    table = pd.read_csv(results.PUBLISHED)
     assert table["source"].str.len().min() > 10 and table["accuracy"].dropna().between(5, 100).all()
     assert not table.duplicated(["dataset", "noise", "rate", "method", "which", "source"]).any()
     own = table["method"].str.startswith("PLReMix")
@@ -157,11 +158,11 @@ def test_published_figures_have_sources_and_the_papers_own_are_empty():
 
 
 def test_published_figures_are_shown_for_the_noises_of_the_sweep_and_say_when_empty(tmp_path):
-    page = sweep_page.write(make(tmp_path)).read_text()
+    page = report.write(make(tmp_path)).read_text()
     assert "PLReMix (paper)" in page and "not filled" in page and "resources/result_cfn.png" in page
     shown = tables.published(tables.collect(tmp_path)[0])
     assert set(zip(shown["noise"], shown["rate"])) == set(NOISES) and set(shown["dataset"]) == {"cifar10"}
-    other = sweep_page.write(make(tmp_path / "other", "fashion_mnist")).read_text()
+    other = report.write(make(tmp_path / "other", "fashion_mnist")).read_text()
     assert "There are none for the data and noises of this sweep" in other
 
 

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 import torch
 
-from plremix_core import checkpoint, data, steps
+from plremix_core import data, steps
 from plremix_core.config import METHODS, Config
+from plremix_core.engine import checkpoint
+from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Division
-from plremix_core.seeds import generator
 from plremix_core.trainer import Trainer
 
 TINY = dict(

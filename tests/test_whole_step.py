@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import batches, infer
+from plremix_core import batches, evaluate
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
+from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Division
-from plremix_core.seeds import generator
 from plremix_core.trainer import Trainer
 
 C, B, N = 5, 4, 24
@@ -57,7 +57,7 @@ def given_views(monkeypatch, weak, strong, small=0):
 
     monkeypatch.setattr(batches, "passes", passes)
     monkeypatch.setattr(Trainer, "descend", descend)  # the gradients are looked at, no step is taken
-    monkeypatch.setattr(infer, "normalise_batch", lambda views, data: views)
+    monkeypatch.setattr(evaluate, "normalise_batch", lambda views, data: views)
     return seen
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from plremix_core.files import write_atomic
-from plremix_core.lab import ROOT
+from plremix_core.engine.files import write_atomic
+from plremix_core.lessons.lesson import ROOT
 from plremix_core.model import init_prototypes
 from plremix_core.trainer import Trainer
 

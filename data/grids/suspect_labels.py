@@ -22,10 +22,12 @@ from cleanlab.rank import get_label_quality_scores
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from plremix_core import data, infer, machine, suspects
+from plremix_core import data, evaluate
+from plremix_core.analysis import suspects
 from plremix_core.config import Config
-from plremix_core.files import write_atomic
-from plremix_core.lab import ROOT
+from plremix_core.engine import provenance
+from plremix_core.engine.files import write_atomic
+from plremix_core.lessons.lesson import ROOT
 from plremix_core.presets import preset
 from plremix_core.trainer import Trainer
 
@@ -103,7 +105,7 @@ def plremix(config: Config, images: data.Dataset) -> dict[str, np.ndarray]:
                 found[name].append(np.stack([out[name].numpy() for out in outputs]))
             divisions = [trainer.divide(out, trainer.epoch, m) for m, out in enumerate(outputs)]
             found["p_clean"].append(np.stack([division.p_clean for division in divisions]))
-            found["test_one"].append(infer.accuracy(trainer.nets[:1], images.test_images, images.test_labels, images))
+            found["test_one"].append(evaluate.accuracy(trainer.nets[:1], images.test_images, images.test_labels, images))
 
     trainer = Trainer(config, images)
     trainer.fit(progress=False, on_epoch=look)
@@ -135,7 +137,7 @@ def train_as_given(kind: str, seed: int, folder: str, out: Path) -> None:
         print(kind, seed, name, facts[name], result.get("test", [0])[-1], flush=True)
     arrays |= dict(given=images.given.numpy(), true=images.true.numpy())
     _save(out / f"{kind}-{seed}.npz", arrays)
-    facts = dict(cell=f"{kind}-{seed}", data=images.fingerprint(), runs=facts) | machine.provenance(torch.device("cpu"))
+    facts = dict(cell=f"{kind}-{seed}", data=images.fingerprint(), runs=facts) | provenance.provenance(torch.device("cpu"))
     write_atomic(out / f"{kind}-{seed}.json", json.dumps(facts, indent=1).encode())
 
 
@@ -229,7 +231,7 @@ def measure(out: Path) -> None:
                 table += rows(kind, dict(file), config.threshold)
             facts = json.loads((out / f"{kind}-{seed}.json").read_text())
             cells[kind] = {name: facts[name] for name in ("data", "runs", "date", "processor", "versions")}
-        machine.record(target, pd.DataFrame(table), seed, config.fingerprint())
+        provenance.record(target, pd.DataFrame(table), seed, config.fingerprint())
         facts = json.loads(target.with_suffix(".json").read_text())
         facts[str(seed)]["cells"] = cells  # of the trainings; the rest is of this measuring
         write_atomic(target.with_suffix(".json"), json.dumps(facts, indent=1, sort_keys=True).encode())

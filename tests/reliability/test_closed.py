@@ -22,8 +22,13 @@ import pytest
 import tiny
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from plremix_core import batch, checkpoint, data, files, image_files, pages, suspects, sweep_page
-from plremix_core.lab import ROOT
+from plremix_core import data
+from plremix_core.analysis import suspects
+from plremix_core.data import image_files
+from plremix_core.engine import checkpoint, files
+from plremix_core.lessons import html, runner
+from plremix_core.lessons.lesson import ROOT
+from plremix_core.sweeps import report
 
 SOURCES = sorted((ROOT / "plremix_core").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
@@ -177,7 +182,8 @@ def hook(event, arguments):
         seen.append((event, str(arguments)[:200]))
 sys.addaudithook(hook)
 import tiny
-from plremix_core import suspects, watch
+from plremix_core.analysis import suspects
+from plremix_core.engine import health
 trainer = tiny.train(Path(sys.argv[1]))
 suspects.write_csv(suspects.rank(trainer), Path(sys.argv[1]) / "suspects.csv")
 tiny.train(Path(sys.argv[1]))
@@ -272,7 +278,7 @@ def test_class_names_file_names_and_reasons_stay_text_in_the_page_of_a_sweep(tmp
         else:
             files.write_json(place / "result.json", found)
     files.write_json(tmp_path / "grid.json", dict(grid="<i>", reference=HOSTILE[0], cells=names))
-    page = sweep_page.write(tmp_path).read_text()
+    page = report.write(tmp_path).read_text()
     assert active(page) == []
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
     tries(len(HOSTILE))
@@ -296,13 +302,13 @@ def executed(folder: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_what_a_notebook_shows_stays_text_in_its_page(tmp_path, text):
-    assert active(pages.write_page(executed(tmp_path, text)).read_text()) == []
+    assert active(html.write_page(executed(tmp_path, text)).read_text()) == []
 
 
 def test_titles_reasons_and_claims_stay_text_in_the_index(tmp_path, tries):
     claims = [dict(name=text, sentence=text, holds=True, rule=text, values=[1.0], skipped=False) for text in HOSTILE]
-    results = [batch.Result(text, text, "failed", text, 1.0, 1, 1, claims) for text in HOSTILE]
-    page = pages.write_index(results, tmp_path).read_text()
+    results = [runner.Result(text, text, "failed", text, 1.0, 1, 1, claims) for text in HOSTILE]
+    page = html.write_index(results, tmp_path).read_text()
     assert active(page) == [] and page.count("&lt;script&gt;alert(1)") >= 3
     tries(len(HOSTILE))
 

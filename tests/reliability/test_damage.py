@@ -17,8 +17,12 @@ import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from torchvision import datasets
 
-from plremix_core import batch, cell, checkpoint, data, files, grid, label_files, sources, sweep_page, tables
-from plremix_core.lab import FINISH_MIME
+from plremix_core import data
+from plremix_core.data import catalogue, label_files
+from plremix_core.engine import checkpoint, files
+from plremix_core.lessons import runner
+from plremix_core.lessons.lesson import FINISH_MIME
+from plremix_core.sweeps import grid, report, results, run_one
 from plremix_core.trainer import Trainer
 
 HTML = b"<!doctype html>\n<html><body><h1>404: Not Found</h1></body></html>\n"
@@ -123,7 +127,7 @@ def bundled(tmp_path_factory):
     arrays = {part: array.astype(np.uint8) for part, array in arrays.items()}
     path = folder / "small.npz"
     np.savez_compressed(path, **arrays)
-    digests = [checkpoint.hashlib.sha256(arrays[part].tobytes()).hexdigest()[:16] for part in sources.PARTS]
+    digests = [checkpoint.hashlib.sha256(arrays[part].tobytes()).hexdigest()[:16] for part in catalogue.PARTS]
     return path, tuple(digests), arrays
 
 
@@ -135,7 +139,7 @@ def packed(**arrays) -> bytes:
 
 def test_a_damaged_data_file_is_refused_by_name(bundled, tmp_path, monkeypatch, trap, tries):
     path, digests, arrays = bundled
-    monkeypatch.setitem(sources.CONTENT, "fashion_mnist", digests)
+    monkeypatch.setitem(catalogue.CONTENT, "fashion_mnist", digests)
     whole, count = path.read_bytes(), 0
     assert data.load("fashion_mnist", path).num_classes == 10
     objects = arrays | {"train_labels": np.array([trap] * 40, dtype=object)}
@@ -162,7 +166,7 @@ def test_a_pickle_in_place_of_torchvisions_files_is_never_loaded(tmp_path, monke
 
     monkeypatch.setattr(datasets.cifar, "download_and_extract_archive", no_network)
     for name, parts in (("cifar10", ["data_batch_1", "test_batch", "batches.meta"]), ("cifar100", ["train", "meta"])):
-        folder = tmp_path / sources.UNPACKED[name]
+        folder = tmp_path / catalogue.UNPACKED[name]
         folder.mkdir()
         for part in parts:
             (folder / part).write_bytes(pickle.dumps(trap))
@@ -221,7 +225,7 @@ def swept(run, tmp_path):
     described = dict(name="one", labels=labels, fingerprint=config.fingerprint(), epochs=3, parameters={})
     files.write_json(folder / "one" / "cell.json", described)
     found = labels | dict(fingerprint=config.fingerprint(), notebook="05.ipynb", device="CPU", versions={"torch": "2"})
-    found |= dict(wall_seconds=1.0) | cell._figures(folder / "one", described)
+    found |= dict(wall_seconds=1.0) | run_one._figures(folder / "one", described)
     assert state["epoch"] == 3
     files.write_json(folder / "one" / "result.json", found)
     files.write_json(folder / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
@@ -235,12 +239,12 @@ def same(one: dict, other: dict) -> bool:
 def test_a_damaged_result_never_counts_and_a_damaged_history_is_named(swept, tries):
     place, count = swept / "one", 0
     fingerprint = files.read_json(place / "cell.json")["fingerprint"]
-    right = cell.result(place, fingerprint)
-    assert right["last"] and tables.collect(swept)[0]["state"].tolist() == ["done"]
+    right = run_one.result(place, fingerprint)
+    assert right["last"] and results.collect(swept)[0]["state"].tolist() == ["done"]
     whole = (place / "result.json").read_bytes()
     for content in [*damaged(whole, 200), b"[]", b"3", b'"x"', b"null", b"[" * 100_000]:
         (place / "result.json").write_bytes(content)
-        found = cell.result(place, fingerprint)
+        found = run_one.result(place, fingerprint)
         assert found is None or same(found, right) or "sum" not in json.loads(content)
         assert found is None or found["last"] == right["last"]
         count += 1
@@ -248,12 +252,12 @@ def test_a_damaged_result_never_counts_and_a_damaged_history_is_named(swept, tri
     table = (place / "history.csv").read_bytes()
     for content in damaged(table, 20):
         (place / "history.csv").write_bytes(content)
-        cells, histories = tables.collect(swept)
+        cells, histories = results.collect(swept)
         assert not histories and cells["state"].tolist() == ["failed"] and "history.csv" in cells["reason"][0]
         count += 1
-    assert "history.csv" in sweep_page.write(swept).read_text()  # the page of the others can still be written
+    assert "history.csv" in report.write(swept).read_text()  # the page of the others can still be written
     (place / "history.csv").unlink()
-    assert tables.collect(swept)[0]["state"].tolist() == ["failed"]
+    assert results.collect(swept)[0]["state"].tolist() == ["failed"]
     tries(count)
 
 
@@ -262,17 +266,17 @@ def test_a_damaged_list_of_attempts_neither_stops_a_cell_nor_spoils_its_result(s
     described = files.read_json(place / "cell.json") | {"notebook": "05.ipynb"}
     finish = new_output("display_data", {FINISH_MIME: dict(device="CPU", versions={"torch": "2"})})
     nbformat.write(new_notebook(cells=[new_code_cell("", outputs=[finish])]), place / "05.ipynb")
-    ran = batch.Result("05", "Stub", "ok", "", 1.0, 0, 0, [])
+    ran = runner.Result("05", "Stub", "ok", "", 1.0, 0, 0, [])
     for _ in range(3):
-        cell._begin(place)
+        run_one._begin(place)
     whole = (place / "attempts.jsonl").read_bytes()
     for content in [*damaged(whole, 20), b"3\n", b"[]\n", b'{"from_epoch": "x"}\n', b"[" * 100_000]:
         (place / "attempts.jsonl").write_bytes(content)
-        cell._begin(place)
-        cell._finish(place, described, ran)
-        found = cell.result(place, described["fingerprint"])
+        run_one._begin(place)
+        run_one._finish(place, described, ran)
+        found = run_one.result(place, described["fingerprint"])
         assert found["attempts"] >= 1 and 1 <= found["resumed"] <= found["attempts"]
-        assert cell.attempts(place)[-1]["from_epoch"] == 3 and cell.epoch(place) == 3
+        assert run_one.attempts(place)[-1]["from_epoch"] == 3 and run_one.epoch(place) == 3
         count += 1
     tries(count)
 
@@ -285,7 +289,7 @@ def test_a_damaged_list_of_cells_is_refused_and_leads_nowhere_else(swept, tries)
     for content in [*damaged(whole, 60), *foreign]:
         (swept / "grid.json").write_bytes(content)
         try:
-            cells, _ = tables.collect(swept)
+            cells, _ = results.collect(swept)
         except ValueError as error:
             assert "grid.json" in str(error)
             refused += 1

@@ -9,8 +9,9 @@ import pytest
 import tiny
 from click.testing import CliRunner
 
-from plremix_core import cell, checkpoint, files, machine, sweep_page, tables, watch
 from plremix_core.__main__ import main
+from plremix_core.engine import checkpoint, files, health, provenance
+from plremix_core.sweeps import report, results, run_one
 from plremix_core.trainer import Trainer
 
 SMALL = "--limit-train 60 --holdout 0 --epochs 6 --warm-up 1 --steps-per-epoch 2 --width 4 --blocks [1]".split()
@@ -36,7 +37,7 @@ def interrupted(tmp_path_factory):
     stopped_after(folder, 1)
     stopped_after(folder, 3)
     patch = pytest.MonkeyPatch()
-    patch.setattr(machine, "processor", lambda device: "another <b>processor</b>")
+    patch.setattr(provenance, "processor", lambda device: "another <b>processor</b>")
     trainer = Trainer.resume(folder, tiny.images())
     trainer.fit(progress=False)
     patch.undo()
@@ -47,7 +48,7 @@ def test_a_checkpoint_says_from_which_epoch_and_on_which_device_each_stretch_was
     folder, trainer = interrupted
     stretches = checkpoint.load_newest(folder)["stretches"]
     assert [stretch["from_epoch"] for stretch in stretches] == [0, 1, 3]
-    assert stretches[0]["device"] == machine.processor(trainer.device) != stretches[2]["device"]
+    assert stretches[0]["device"] == provenance.processor(trainer.device) != stretches[2]["device"]
     dates = [stretch["date"] for stretch in stretches]
     assert dates == sorted(dates) and all(date.endswith("+00:00") for date in dates)
 
@@ -73,7 +74,7 @@ def test_a_fallback_to_the_checkpoint_before_the_newest_shows_in_the_stretches(t
     told = [text for epoch, text in trainer.notes if epoch == 3 and "epoch-0004.pt is damaged" in text]
     assert len(told) == 1  # said at once, and kept: in the log, the later checkpoints and the result
     assert told[0] in (tmp_path / "log.txt").read_text().splitlines()
-    assert told[0] in watch.outcome(checkpoint.load_newest(tmp_path), trainer.history())["warnings"]
+    assert told[0] in health.outcome(checkpoint.load_newest(tmp_path), trainer.history())["warnings"]
 
 
 def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(interrupted, tmp_path):
@@ -84,14 +85,14 @@ def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(int
     described = dict(name="one", labels=labels, fingerprint=config.fingerprint(), epochs=5, parameters={})
     files.write_json(place / "cell.json", described)
     found = labels | dict(fingerprint=config.fingerprint(), notebook="05.ipynb", device="last", versions={"torch": "2"})
-    found |= dict(wall_seconds=1.0) | cell._figures(place, described)
+    found |= dict(wall_seconds=1.0) | run_one._figures(place, described)
     files.write_json(place / "result.json", found)
     files.write_json(tmp_path / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
-    read = cell.result(place, config.fingerprint())
+    read = run_one.result(place, config.fingerprint())
     assert read["resumed"] == 2 and [stretch["from_epoch"] for stretch in read["stretches"]] == [0, 1, 3]
     assert read["warned"] == len(trainer.notes) and read["warnings"] == [text for _, text in trainer.notes[:20]]
-    assert tables.collect(tmp_path)[0]["state"].tolist() == ["done"]
-    page = sweep_page.write(tmp_path).read_text()
+    assert results.collect(tmp_path)[0]["state"].tolist() == ["done"]
+    page = report.write(tmp_path).read_text()
     assert "2 (from epoch 1, 3)" in page and "then another &lt;b&gt;processor&lt;/b&gt;" in page
     assert (f"{read['warned']} warnings" in page) == bool(read["warned"])
 

@@ -15,8 +15,8 @@ import time
 import pytest
 import tiny
 
-from plremix_core import checkpoint, watch
 from plremix_core.__main__ import run
+from plremix_core.engine import checkpoint, health
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -131,7 +131,7 @@ DISK = """
 import logging, subprocess, sys
 from pathlib import Path
 import tiny
-from plremix_core import checkpoint
+from plremix_core.engine import checkpoint
 logging.basicConfig(level="WARNING")
 folder = Path(sys.argv[1])
 trainer = tiny.Trainer(tiny.settings(epochs=40, warm_up=1, steps_per_epoch=1), tiny.images(48), folder)
@@ -280,7 +280,7 @@ def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
             return datetime.datetime(2030 + years[0], 1, 1, tzinfo=zone)
 
     monkeypatch.setattr(time, "time", lambda: 1e9 + 3e7 * years[0])
-    monkeypatch.setattr(watch.datetime, "datetime", Clock)
+    monkeypatch.setattr(health.datetime, "datetime", Clock)
 
     def jump(trainer, row):
         years[0] += (-30, 50, -10)[trainer.epoch % 3]

@@ -18,9 +18,10 @@ import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core import cell, checkpoint, files, grid, sweep
-from plremix_core.history import History
-from plremix_core.lab import CLAIM_MIME, FINISH_MIME
+from plremix_core.engine import checkpoint, files
+from plremix_core.engine.history import History
+from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME
+from plremix_core.sweeps import grid, run_all, run_one
 from plremix_core.trainer import Trainer
 
 CELLS = 200
@@ -83,18 +84,18 @@ def test_a_sweep_with_kernels_killed_at_random_loses_no_cell_and_its_driver_does
     out, cells = tmp_path / "runs", grid.load(path).cells
     driver = start(path, out)
     killed, memory = watch(driver, mark, KILLED)
-    states = sweep.status(cells, out)
+    states = run_all.status(cells, out)
     assert set(states.values()) == {"done", "failed"} and driver.returncode == 1
     for one in cells:
         if states[one.name] == "failed":
-            assert "never run" in cell.failure(out / one.name)["reason"], cell.failure(out / one.name)
+            assert "never run" in run_one.failure(out / one.name)["reason"], run_one.failure(out / one.name)
             assert str(one.parameters["seed"]) in killed
     assert list(states.values()).count("failed") == len(killed)
     quarter, half = len(memory) // 4, len(memory) // 2  # not the last sample: it is taken when most is given back
     assert max(memory[half:]) - max(memory[quarter:half]) < GROWTH
     again = start(path, out, "--retry-failed")
     watch(again, mark, 0.0)
-    assert again.returncode == 0 and set(sweep.status(cells, out).values()) == {"done"}
+    assert again.returncode == 0 and set(run_all.status(cells, out).values()) == {"done"}
     for one in cells:  # a cell that was done is not done again
         attempts = (out / one.name / "attempts.jsonl").read_text().splitlines()
         assert len(attempts) == 1 + (states[one.name] == "failed")
@@ -107,7 +108,7 @@ def test_two_sweeps_at_once_on_one_folder_do_every_cell_once(tmp_path, tries):
     out, cells = tmp_path / "runs", grid.load(path).cells
     drivers = [start(path, out), start(path, out)]
     assert [driver.wait(600) for driver in drivers] == [0, 0], [p.read_text()[-500:] for p in tmp_path.glob("*.log")]
-    assert set(sweep.status(cells, out).values()) == {"done"}
+    assert set(run_all.status(cells, out).values()) == {"done"}
     assert len(list(mark.iterdir())) == 6  # one kernel a cell, in both together
     tries(2 * 6)
 
@@ -187,7 +188,7 @@ def test_lines_of_a_long_history_cost_no_more_for_each_epoch_than_at_the_start()
 def test_threads_that_decode_images_do_not_pile_up(tmp_path, tries):
     from PIL import Image
 
-    from plremix_core.image_files import ImageFiles
+    from plremix_core.data.image_files import ImageFiles
 
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     for _ in range(300):

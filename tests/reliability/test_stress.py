@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from plremix_core import checkpoint
+from plremix_core.engine import checkpoint
 from plremix_core.gmm import Division
 from plremix_core.trainer import Trainer
 

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from plremix_core import checkpoint, data
+from plremix_core import data
 from plremix_core.config import Config
+from plremix_core.engine import checkpoint
 from plremix_core.trainer import Trainer
 
 SETTINGS = dict(

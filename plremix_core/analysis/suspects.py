@@ -1,0 +1,191 @@
+"""Which labels are probably wrong: the training images ranked by a trained pair of networks, as a table and as CSV."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..data.dataset import Dataset
+from ..data.image_files import ImageFiles
+from ..engine.checks import require
+from ..engine.files import write_atomic
+from ..trainer import Trainer
+
+TEXT = ("file", "given", "suggested")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run as a formula by spreadsheets
+
+
+def rank(trainer: Trainer) -> pd.DataFrame:
+    """Rank all training images, the most suspect label first.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Trained past its warm-up; one of a finished run by `Trainer.resume`.
+
+    Returns
+    -------
+    DataFrame of N rows
+        index (place in the data), file (if the images come from files), given and suggested (names; suggested is the
+        argmax of the summed logits of both networks), p_clean (mean of both networks' divisions, in [0, 1]),
+        confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
+        against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
+        loss, the largest first; where it is equal, by p_clean.
+
+    Raises
+    ------
+    ValueError
+        If the trainer has not finished its warm-up: there is nothing to divide by yet.
+
+    Source
+    ------
+    ours; divisions as in training, prediction as in `infer.accuracy`
+
+    Differs
+    -------
+    The release has no ranking. Not sorted by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
+    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
+    runs (average precision; data/results/suspects.csv, notebook 08).
+    """
+    least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
+    require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
+    outputs = [trainer.per_sample(net) for net in trainer.nets]
+    divisions = [trainer.divide(out, trainer.epoch, m) for m, out in enumerate(outputs)]
+    confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
+    data, names = trainer.data, np.array(trainer.data.class_names, dtype=object)
+    table = pd.DataFrame(
+        {
+            "index": range(len(data.given)),
+            **({"file": data.files} if data.files else {}),
+            "given": names[data.given.numpy()],
+            "suggested": names[suggested.numpy()],
+            "p_clean": np.mean([division.p_clean for division in divisions], axis=0),
+            "confidence": confidence.numpy(),
+            "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
+            **({} if data.true is None else {"wrong": ~trainer.right}),
+        }
+    )
+    return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
+
+
+def losses_over_epochs(trainer: Trainer) -> np.ndarray:
+    """Train to the last epoch and keep what every label costs on the way.
+
+    The mean over epochs ranks labels that are wrong at random better than the last epoch alone: one that is learnt by
+    heart in the end was expensive for longer. Labels mistaken for look-alikes it ranks worse (notebook 08).
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of any method; it is trained on.
+
+    Returns
+    -------
+    ndarray of shape (E, N), float32
+        Classifier loss against the given label after each of E epochs, mean of the trainer's networks, nats.
+
+    Source
+    ------
+    ours; the idea is that of the area under the margin, arXiv:2001.10528
+
+    Differs
+    -------
+    The loss in place of the margin.
+    """
+    losses = []
+
+    def look(trainer: Trainer, _row: dict) -> None:
+        found = [trainer.per_sample(net)["loss_cls"] for net in trainer.nets]
+        losses.append((sum(found) / len(found)).cpu().numpy())
+
+    trainer.fit(progress=False, on_epoch=look)
+    return np.stack(losses)
+
+
+def precision_at(wrong: np.ndarray) -> np.ndarray:
+    """Precision at k = 1..N: the share of really wrong labels among the first k of a ranking.
+
+    Parameters
+    ----------
+    wrong : array of shape (N,), bool
+        Whether each label is wrong, the most suspect first.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        Entry k - 1 is the precision at k.
+
+    Examples
+    --------
+    >>> precision_at(np.array([True, False, True, True]))
+    array([1.        , 0.5       , 0.66666667, 0.75      ])
+    """
+    return pd.Series(wrong).expanding().mean().to_numpy()
+
+
+def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
+    """A copy of a data set without its first suspects, or with the labels suggested for them.
+
+    Parameters
+    ----------
+    data : Dataset
+        That of the ranking.
+    table : DataFrame
+        As from `rank`, in any order of its rows.
+    count : int
+        Number of rows, from the first, that are treated; in [0, N).
+    how : str
+        drop | relabel.
+
+    Returns
+    -------
+    Dataset
+        Hold-out and test set stay as they are.
+
+    Raises
+    ------
+    ValueError
+        If `count` or `how` is not one of these.
+    """
+    require(0 <= count < len(data.given), "count", f"in [0, {len(data.given)})", count, "Keep some images.")
+    require(how in ("drop", "relabel"), "how", "drop or relabel", how, "Check the spelling.")
+    first = torch.from_numpy(table["index"].to_numpy()[:count].copy())
+    if how == "relabel":
+        number = {name: c for c, name in enumerate(data.class_names)}
+        given = data.given.clone()
+        given[first] = torch.tensor([number[name] for name in table["suggested"][:count]], dtype=torch.int64)
+        return dataclasses.replace(data, given=given)
+    kept = torch.ones(len(data.given), dtype=torch.bool)
+    kept[first] = False
+    return dataclasses.replace(
+        data,
+        images=data.images.subset(kept) if isinstance(data.images, ImageFiles) else data.images[kept],
+        given=data.given[kept],
+        true=None if data.true is None else data.true[kept],
+        files=tuple(file for file, stays in zip(data.files, kept.tolist()) if stays),
+    )
+
+
+def write_csv(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a ranking as CSV (UTF-8, RFC 4180), atomically.
+
+    Names of classes and files are text from outside. A cell that a spreadsheet would run as a formula, because it
+    begins with = + - @, a tab or a line break, gets an apostrophe in front; the table itself keeps the name. What is
+    no valid Unicode is written as an escape.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `rank`.
+    path : path
+        Overwritten if it exists.
+    """
+    safe = table.assign(**{name: table[name].map(_as_text) for name in TEXT if name in table})
+    content = safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
+    write_atomic(Path(path), content.encode("utf-8", "backslashreplace"))
+
+
+def _as_text(cell: str) -> str:
+    return "'" + cell if cell.startswith(FORMULA) else cell

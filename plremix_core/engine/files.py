@@ -1,0 +1,114 @@
+"""Files that are whole or not there: written atomically, JSON with a sum of itself, a folder for one training alone."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+ROOT = Path(__file__).resolve().parents[2]  # of the repository
+WRITTEN = ("epoch-", "history.csv.", "log.txt.", "attempts.jsonl.")  # how the names of unfinished files begin
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system without locks answers
+log = logging.getLogger("plremix")
+
+
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : bytes or memoryview
+        All of it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written (a full disk, say): the old content stays, no stump is left, the message names the file.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may be writing the same file
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(path)) from error
+    finally:  # also on Ctrl-C
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write a mapping as JSON, atomically, with the sum of what it holds."""
+    write_atomic(path, json.dumps(content | {"sum": _sum(content)}, indent=1).encode())
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read a mapping; one that is missing, cut, of another form or does not fit its sum (if it has one) is empty."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    expected = content.pop("sum", None)
+    return content if expected in (None, _sum(content)) else {}
+
+
+def _sum(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def alone(folder: Path | None) -> Iterator[None]:
+    """Keep other trainings out of a folder while one runs; what a killed one left half written is removed.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Made if missing. None: nothing to guard.
+
+    Raises
+    ------
+    ValueError
+        If another training runs there. Its lock is the system's own and goes with its process, however that ends.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / "training.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        other = read_json(folder / "training.owner")
+        who = f" ({other['pid']} on {other['host']})" if {"pid", "host"} <= set(other) else ""
+        remedy = f"Another process trains there{who}: wait for it, or choose another folder."
+        raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}") from None
+    except (NotImplementedError, OSError) as error:  # some network file systems
+        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
+            raise
+        warn_no_locks(folder)
+    try:
+        with contextlib.suppress(OSError):  # only for the message above
+            (folder / "training.owner").write_text(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
+        for stump in folder.glob("*.tmp"):
+            if stump.name.startswith(WRITTEN):
+                stump.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def warn_no_locks(folder: Path) -> None:
+    """Say that nothing keeps two processes out of one folder."""
+    log.warning("%s knows no locks: take care that no other training uses it", folder)
