@@ -128,7 +128,7 @@ class Config:
         )
 
     @property
-    def parts(self) -> Method:
+    def spec(self) -> Method:
         """What the method switches on."""
         return METHODS[self.method]
 
@@ -139,7 +139,7 @@ class Config:
     @property
     def contrast_after_warm_up(self) -> tuple[float, str]:
         """Temperature and form of the contrast of this method in the semi-supervised epochs."""
-        if self.parts.repel == "all":
+        if self.spec.repel == "all":
             return self.naive_temperature or self.warm_up_temperature, self.naive_contrast or self.contrast
         return self.temperature, self.contrast
 

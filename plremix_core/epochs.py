@@ -27,7 +27,7 @@ def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     count = config.steps_per_epoch or len(trainer.given) // batch
     order = batches.batch_order(torch.arange(len(trainer.given)), batch, count, draws)
     weak = int(config.supervised_view == "weak")
-    contrast = config.parts.repel != "none" and config.warm_up_contrast
+    contrast = config.spec.repel != "none" and config.warm_up_contrast
     draws, order = view_draws(draws, epoch, m, config.seed), distributed.share(order, dim=1)
     terms = []
     for views in batches.passes(trainer.images, order, weak, (1 - weak) + 2 * contrast, config, draws):
@@ -40,12 +40,12 @@ def supervised(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     return _checked(steps.mean_terms(terms), contrast, epoch, m)
 
 
-def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> dict[str, float]:
+def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Split, peer_logits: Tensor) -> dict[str, float]:
     """One epoch of network `m` on the peer's division; returns the mean terms, nothing if the epoch is skipped."""
     config, size = trainer.config, trainer.config.batch_size
     draws = generator(config.seed, 2, epoch, m)
     net, peer = trainer.nets[m].train(), trainer.nets[1 - m].eval()
-    clean, noisy = division.parts(size) if config.short_parts == "fill" else division.parts(0)
+    clean, noisy = division.indices(size) if config.short_parts == "fill" else division.indices(0)
     short = min(division.is_clean.sum(), (~division.is_clean).sum()) < size
     if short:
         sizes = f"{division.is_clean.sum()} clean, {(~division.is_clean).sum()} noisy samples, batch {size}"
@@ -62,19 +62,19 @@ def divided(trainer: "Trainer", epoch: int, m: int, division: gmm.Division, peer
     terms, b = [], order.shape[1] // 2  # b: this process's share of B
     for views in batches.passes(trainer.images, order, 2, 2, config, view_draws(draws, epoch, m, config.seed)):
         index, weak, strong, small = evaluate.normalise_batch(views, trainer.data)  # (2, 2b, c, H, W): clean, noisy
-        targets = steps.guess_targets(
+        targets = steps.co_refine_and_co_guess(
             net, peer, weak[:, :b], weak[:, b:], trainer.given[index[:b]], p_clean[index[:b]], config.sharpening
         )
         mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
         permutation = augment.to_device(torch.randperm(4 * size, generator=draws), trainer.device)
         weight_u = config.lambda_u * losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
         whole = distributed.gather(index)
-        mask = steps.pairs(config, peer_logits[rows[whole]], trainer.given[whole], epoch)
+        mask = steps.negative_mask(config, peer_logits[rows[whole]], trainer.given[whole], epoch)
         mixing_terms = max(mix, 1 - mix), permutation, weight_u, config, small
         step = steps.semi_step(net, strong[:, :b], strong[:, b:], *targets, mask, *mixing_terms)
         trainer.descend(m, step)
         terms.append(step.detached())
-    return _checked(steps.mean_terms(terms), config.parts.repel != "none", epoch, m)
+    return _checked(steps.mean_terms(terms), config.spec.repel != "none", epoch, m)
 
 
 def view_draws(draws: torch.Generator, epoch: int, m: int, seed: int) -> torch.Generator:
@@ -107,9 +107,9 @@ def start_prototypes(trainer: "Trainer") -> None:
         )
 
 
-def divide(trainer: "Trainer", outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Division:
+def divide(trainer: "Trainer", outputs: dict[str, Tensor], epoch: int, m: int) -> gmm.Split:
     """Split the samples by the losses of network `m`."""
-    columns = ("loss_cls", "loss_proto")[: trainer.config.parts.dims]
+    columns = ("loss_cls", "loss_proto")[: trainer.config.spec.dims]
     arrays = [outputs[column].cpu().numpy() for column in columns]
     seed = seed_from(trainer.config.seed, 4, epoch, m) % 2**32
     division = gmm.split_clean(*arrays, threshold=trainer.config.threshold, seed=seed)
@@ -140,18 +140,22 @@ def negative_pairs(trainer: "Trainer", epoch: int, m: int) -> dict[str, float]:
     Also `top_k`: the share of samples whose true class is among the k most probable ones of the peer.
     """
     config, true = trainer.config, trainer.data.true
-    semi = config.parts.semi and epoch >= config.warm_up
-    if true is None or config.parts.repel == "none" or not (semi or config.warm_up_contrast):
+    semi = config.spec.semi and epoch >= config.warm_up
+    if true is None or config.spec.repel == "none" or not (semi or config.warm_up_contrast):
         return {}
     net, peer, b = trainer.nets[m].eval(), trainer.nets[1 - m], config.batch_size
     everyone = np.arange(len(trainer.given))
-    parts = trainer.divisions[1 - m].parts(b) if semi else (everyone, everyone)
+    parts = trainer.splits[1 - m].indices(b) if semi else (everyone, everyone)
     draws, found = generator(config.seed, 5, epoch, m), []
     order = torch.cat([batches.batch_order(torch.from_numpy(part), b, MEASURED, draws) for part in parts], dim=1)
     for views in batches.passes(trainer.images, order, 0, 2, config, draws):
         index, _, strong, small = evaluate.normalise_batch(views, trainer.data)
         logits, given = trainer.predict(peer, trainer.images[index])[0], trainer.given[index]
-        mask = steps.pairs(config, logits, given, epoch) if semi else losses.all_negatives(len(given), given.device)
+        mask = (
+            steps.negative_mask(config, logits, given, epoch)
+            if semi
+            else losses.all_negatives(len(given), given.device)
+        )
         temperature = config.contrast_after_warm_up[0] if semi else config.warm_up_temperature
         right, projections = true.to(index.device)[index], steps.project_views(net, strong, small)
         top = logits.topk(min(config.kappa_at(epoch), logits.shape[1]), dim=1).indices

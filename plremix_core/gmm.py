@@ -14,7 +14,7 @@ from .engine.checks import require
 
 
 @dataclass(frozen=True)
-class Division:
+class Split:
     """The result of `split_clean`.
 
     Attributes
@@ -70,7 +70,7 @@ class Division:
         posterior = self.mixture.predict_proba(grid)[:, self.clean]
         return axis, density.reshape([size] * dims), posterior.reshape([size] * dims)
 
-    def parts(self, least: int) -> tuple[np.ndarray, np.ndarray]:
+    def indices(self, least: int) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the clean and of the noisy samples, each filled up to `least` with the next likely ones.
 
         A part may then overlap the other; with fewer than `least` samples in all, a part is the whole set.
@@ -80,7 +80,7 @@ class Division:
         orders = by_posterior, by_posterior[::-1]
         return tuple(part if len(part) >= least else order[:least].copy() for part, order in zip(parts, orders))
 
-    def quality(self, right: np.ndarray | None) -> dict[str, float]:
+    def metrics(self, right: np.ndarray | None) -> dict[str, float]:
         """Sizes of the parts and, knowing who is right (N,), AUC of `p_clean`, precision and recall of clean."""
         row = {"clean": int(self.is_clean.sum()), "noisy": int((~self.is_clean).sum())}
         if right is not None:
@@ -104,7 +104,7 @@ def scale(loss: np.ndarray) -> np.ndarray:
 
 def split_clean(
     loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int
-) -> Division:
+) -> Split:
     """Fit two Gaussians to the per-sample losses and call the one nearer to zero loss clean.
 
     Parameters
@@ -120,7 +120,7 @@ def split_clean(
 
     Returns
     -------
-    Division
+    Split
         Posterior, decision and the fitted mixture. If all losses agree every posterior is 1.
 
     Raises
@@ -151,11 +151,11 @@ def split_clean(
     require(0 < threshold < 1, "threshold", "in (0, 1)", threshold, "The paper uses 0.5.")
     points = np.stack([scale(loss) for loss in losses], axis=1)  # (N,) each -> (N, 1 or 2)
     if (points == points[0]).all():
-        return Division(np.ones(len(points)), np.ones(len(points), bool), points, None, 0, threshold)
+        return Split(np.ones(len(points)), np.ones(len(points), bool), points, None, 0, threshold)
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=seed)
     with warnings.catch_warnings(), _threads().limit(limits=1):  # more would wait for torch's, which go on spinning
         warnings.simplefilter("ignore", ConvergenceWarning)  # ten iterations are the method
         posterior = mixture.fit(points).predict_proba(points)
     clean = int((mixture.means_**2).sum(axis=1).argmin())
     p_clean = posterior[:, clean]
-    return Division(p_clean, p_clean > threshold, points, mixture, clean, threshold)
+    return Split(p_clean, p_clean > threshold, points, mixture, clean, threshold)

@@ -23,8 +23,8 @@ class Terms(NamedTuple):
     """
 
     total: Tensor
-    x: Tensor
-    u: Tensor
+    loss_x: Tensor
+    loss_u: Tensor
     penalty: Tensor
     contrast: Tensor
     negatives: Tensor
@@ -90,7 +90,7 @@ def supervised_step(
     logits = net.classify(weak)
     loss_x = F.cross_entropy(logits, given)
     zero = torch.zeros_like(loss_x)
-    penalised = config.confidence_penalty and config.parts.semi  # plain cross-entropy stays plain
+    penalised = config.confidence_penalty and config.spec.semi  # plain cross-entropy stays plain
     penalty = losses.confidence_penalty(logits) if penalised else zero
     contrast, mean_v, negatives = zero, zero, zero
     if strong is not None:
@@ -101,7 +101,7 @@ def supervised_step(
 
 
 @torch.no_grad()
-def guess_targets(
+def co_refine_and_co_guess(
     net: Network, peer: Network, weak_x: Tensor, weak_u: Tensor, given: Tensor, p_clean: Tensor, sharpening: float
 ) -> tuple[Tensor, Tensor]:
     """Refine the labels of the clean part and guess those of the noisy part.
@@ -141,11 +141,11 @@ def guess_targets(
     return losses.sharpen(refined, sharpening), targets_u
 
 
-def pairs(config: Config, logits: Tensor, given: Tensor, epoch: int) -> Tensor | None:
+def negative_mask(config: Config, logits: Tensor, given: Tensor, epoch: int) -> Tensor | None:
     """Mask (B, B) of the method's repelling pairs, from the peer's logits (B, C); None without contrast."""
-    if config.parts.repel == "plr":
+    if config.spec.repel == "plr":
         return losses.plr_mask(logits, given, config.kappa_at(epoch))
-    return losses.all_negatives(len(given), given.device) if config.parts.repel == "all" else None
+    return losses.all_negatives(len(given), given.device) if config.spec.repel == "all" else None
 
 
 def semi_step(
@@ -170,7 +170,7 @@ def semi_step(
     strong_x, strong_u : Tensor of shape (2, B, c, H, W), float
         Two strong views of the clean and of the noisy batch.
     targets_x, targets_u : Tensor of shape (B, C), float
-        From `guess_targets`.
+        From `co_refine_and_co_guess`.
     mask : Tensor of shape (2 B, 2 B), int8, or None
         Pairs of the clean then the noisy batch; None for methods without contrast.
     mix : float
@@ -215,9 +215,13 @@ def semi_step(
     return Terms(total, loss_x, loss_u, penalty, mean_v, negatives)
 
 
+COLUMN = {"loss_x": "x", "loss_u": "u"}  # names in histories, also recorded ones
+
+
 def mean_terms(terms: list[Terms]) -> dict[str, float]:
     """Means over the steps of an epoch; the only wait for the device. Nothing if there was no step."""
     if not terms:
         return {}
     means = torch.stack([torch.stack([value.float() for value in step]) for step in terms]).mean(dim=0)
-    return dict(zip(Terms._fields, distributed.mean(means).tolist()))
+    names = [COLUMN.get(name, name) for name in Terms._fields]
+    return dict(zip(names, distributed.mean(means).tolist()))

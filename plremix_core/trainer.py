@@ -79,7 +79,7 @@ class Trainer:
         self.adaptive = SelfAdaptive(start[0].clone(), start)
         self.epoch, self.rows, self.whole = 0, [], True
         self.stretches, self.notes = [], [[0, text] for text in heard]
-        self.divisions: list[gmm.Division] = []
+        self.splits: list[gmm.Split] = []
 
     def fit(self, progress: bool = True, on_epoch: Callable[["Trainer", dict], None] | None = None) -> History:
         """Train until the last epoch, from wherever this trainer stands.
@@ -134,29 +134,29 @@ class Trainer:
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Train both networks for one epoch and return the row of the history."""
         start, config = time.perf_counter(), self.config
-        semi = config.parts.semi and epoch >= config.warm_up
+        semi = config.spec.semi and epoch >= config.warm_up
         row: dict[str, float] = {"epoch": epoch, "kappa": config.kappa_at(epoch)}
         if semi:
             if epoch == 0:  # no warm-up at all
                 self.start_prototypes()
             outputs = [self.per_sample(net) for net in self.nets]
-            self.divisions = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
-            for m, division in enumerate(self.divisions):
-                quality = division.quality(self.right) | epochs.prototype_quality(self, outputs[m])
+            self.splits = [self.divide(out, epoch, m) for m, out in enumerate(outputs)]
+            for m, division in enumerate(self.splits):
+                quality = division.metrics(self.right) | epochs.prototype_quality(self, outputs[m])
                 row |= {f"{name}_{m + 1}": value for name, value in quality.items()}
         for m, net in enumerate(self.nets):
             for group in self.optimizers[m].param_groups:
                 group["lr"] = row[f"lr_{m + 1}"] = config.lr_at(epoch)
             if semi:
                 peer = 1 - m
-                sums = self.train_divided(epoch, m, self.divisions[peer], outputs[peer]["logits"])
+                sums = self.train_semi(epoch, m, self.splits[peer], outputs[peer]["logits"])
                 self.move_prototypes(net, outputs[m if config.prototypes_from == "own" else peer], epoch)
             else:
                 sums = self.train_supervised(epoch, m)
             row |= {f"{name}_{m + 1}": value for name, value in sums.items()}
             row |= epochs.negative_pairs(self, epoch, m)
             require_finite([name for name, value in sums.items() if not np.isfinite(value)], epoch)
-        if config.parts.semi and epoch == config.warm_up - 1:  # prototypes for the first division
+        if config.spec.semi and epoch == config.warm_up - 1:  # prototypes for the first division
             self.start_prototypes()
         states = [value for net in self.nets for value in net.state_dict().values()]
         require_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
@@ -167,7 +167,7 @@ class Trainer:
         row["seconds"] = time.perf_counter() - start
         return row
 
-    train_supervised, train_divided = epochs.supervised, epochs.divided
+    train_supervised, train_semi = epochs.supervised, epochs.divided
     start_prototypes, divide, move_prototypes = epochs.start_prototypes, epochs.divide, epochs.move_prototypes
 
     def descend(self, m: int, terms: steps.Terms) -> None:

@@ -148,13 +148,13 @@ class PlainTrainer:
         self.optimizers[m].step()
         return loss_x.item(), loss_u.item(), penalty.item()
 
-    def train(self, epoch: int, m: int, division: gmm.Division, peer_logits: Tensor) -> np.ndarray:
+    def train(self, epoch: int, m: int, division: gmm.Split, peer_logits: Tensor) -> np.ndarray:
         """One epoch of network `m` on the peer's division; returns the losses, shape (steps, 3)."""
         size = self.config.batch_size
         self.nets[m].train()
         self.nets[1 - m].eval()
         four = ["weak", "weak", "strong", "strong"]
-        parts = division.parts(size)
+        parts = division.indices(size)
         loaders = [self.loader(self.data.images, self.data.given, four, part, size) for part in parts]
         count = self.config.steps_per_epoch or len(loaders[0])
         p_clean = torch.from_numpy(division.p_clean).to(self.device, torch.float32)
@@ -182,7 +182,7 @@ class PlainTrainer:
             right += (logits.argmax(dim=1).cpu() == labels).sum().item()
         return right / len(self.data.test_images)
 
-    def divide(self, epoch: int) -> tuple[list[dict[str, Tensor]], list[gmm.Division]]:
+    def divide(self, epoch: int) -> tuple[list[dict[str, Tensor]], list[gmm.Split]]:
         """Outputs and division of both networks."""
         outputs = [self.outputs(net) for net in self.nets]
         names, seed = ("loss_cls", "loss_proto"), self.config.seed

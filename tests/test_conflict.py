@@ -86,7 +86,9 @@ def test_a_batch_without_repulsion_gives_zero():
 
 def test_other_than_two_views_are_refused():
     with pytest.raises(ValueError, match="projections must be of two views"):
-        gradient_conflict.contrast_parts(torch.randn(4, 3, 5), losses.all_negatives(4), torch.eye(4, dtype=torch.bool), 0.1)
+        gradient_conflict.contrast_parts(
+            torch.randn(4, 3, 5), losses.all_negatives(4), torch.eye(4, dtype=torch.bool), 0.1
+        )
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import threadpoolctl
 import torch
 from sklearn.mixture import GaussianMixture
 
-from plremix_core.gmm import Division, scale, split_clean
+from plremix_core.gmm import Split, scale, split_clean
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "golden_public.npz", allow_pickle=False)
 
@@ -165,29 +165,29 @@ def test_threshold_moves_the_decision_and_not_the_posterior():
 
 def given(*p_clean):
     p = np.array(p_clean)
-    return Division(p, p > 0.5, p[:, None], None, 0, 0.5)
+    return Split(p, p > 0.5, p[:, None], None, 0, 0.5)
 
 
 def test_parts_are_the_two_sides_of_the_decision():
-    clean, noisy = given(0.9, 0.1, 0.6, 0.5, 0.0).parts(2)
+    clean, noisy = given(0.9, 0.1, 0.6, 0.5, 0.0).indices(2)
     assert clean.tolist() == [0, 2]
     assert noisy.tolist() == [1, 3, 4]
 
 
 def test_a_small_clean_part_is_filled_up_with_the_next_likely_samples():
-    clean, noisy = given(0.1, 0.9, 0.3, 0.4, 0.0).parts(3)
+    clean, noisy = given(0.1, 0.9, 0.3, 0.4, 0.0).indices(3)
     assert sorted(clean.tolist()) == [1, 2, 3]
     assert noisy.tolist() == [0, 2, 3, 4]
 
 
 def test_an_empty_noisy_part_is_filled_up_with_the_least_likely_clean_samples():
-    clean, noisy = given(0.9, 0.8, 1.0, 0.7).parts(2)
+    clean, noisy = given(0.9, 0.8, 1.0, 0.7).indices(2)
     assert clean.tolist() == [0, 1, 2, 3]
     assert sorted(noisy.tolist()) == [1, 3]
 
 
 def test_parts_of_fewer_samples_than_asked_for_are_the_whole_set():
-    clean, noisy = given(0.9, 0.1, 0.2).parts(64)
+    clean, noisy = given(0.9, 0.1, 0.2).indices(64)
     assert sorted(clean.tolist()) == [0, 1, 2]
     assert sorted(noisy.tolist()) == [0, 1, 2]
 
@@ -196,18 +196,18 @@ def test_quality_counts_against_the_labels_that_are_right():
     division = given(0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.3, 0.05)
     right = np.arange(8) < 4
     # of 4 x 4 pairs 13 are in order: 0.9, 0.8 and 0.7 above all four wrong ones, 0.1 above 0.05 only
-    assert division.quality(right) == pytest.approx(
+    assert division.metrics(right) == pytest.approx(
         {"clean": 4, "noisy": 4, "auc": 13 / 16, "precision": 3 / 4, "recall": 3 / 4}
     )
 
 
 def test_quality_without_wrong_or_without_known_labels():
     division = given(0.9, 0.1)
-    found = division.quality(np.array([True, True]))
+    found = division.metrics(np.array([True, True]))
     assert np.isnan(found["auc"])  # nothing to tell apart
     assert (found["precision"], found["recall"]) == (1.0, 0.5)
-    assert division.quality(None) == {"clean": 1, "noisy": 1}
-    assert given(0.1, 0.2).quality(np.array([True, False]))["precision"] == 0.0
+    assert division.metrics(None) == {"clean": 1, "noisy": 1}
+    assert given(0.1, 0.2).metrics(np.array([True, False]))["precision"] == 0.0
 
 
 # -------------------------------------------------------------------------------------------------------- grid

@@ -96,7 +96,7 @@ def test_whole_step_equals_the_release(case):
     config = Config(lambda_u=float(g["lambda_u"]), warm_up=int(g["warm_up"]), kappa=((0, int(g["k"])),))
     mask = plr_mask(g["peer_logits"], given, int(g["k"]))
     assert torch.equal(mask.long(), g["mask"])
-    targets = steps.guess_targets(net, peer, *weak, given[:b], g["w_x"], config.sharpening)
+    targets = steps.co_refine_and_co_guess(net, peer, *weak, given[:b], g["w_x"], config.sharpening)
     weight_u = config.lambda_u * losses.ramp_up(
         int(g["epoch"]) + int(g["batch"]) / int(g["batches"]), config.warm_up, config.ramp_epochs
     )

@@ -97,7 +97,9 @@ def test_every_checker_says_not_yet_to_the_stub_takes_the_solution_and_refuses_a
         if "exercise" in cell.metadata.get("tags", []):
             assert "not yet" in "".join(out.get("text", "") for out in cell.outputs)
         if "solution" in cell.metadata.get("tags", []):
-            (found,) = [o["data"][lesson.EXERCISE_MIME] for o in cell.outputs if lesson.EXERCISE_MIME in o.get("data", {})]
+            (found,) = [
+                o["data"][lesson.EXERCISE_MIME] for o in cell.outputs if lesson.EXERCISE_MIME in o.get("data", {})
+            ]
             assert found["right"] and found["refused"] and found["misconception"] and found["hint"], found
 
 

@@ -12,7 +12,7 @@ from plremix_core import augment, batches, evaluate, losses, steps
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
 from plremix_core.engine.seeds import generator
-from plremix_core.gmm import Division
+from plremix_core.gmm import Split
 from plremix_core.model import Network
 from plremix_core.trainer import Trainer
 
@@ -37,7 +37,7 @@ def trainer(**changes):
 
 def halves():
     p_clean = np.where(np.arange(N) % 2, 0.9, 0.1)
-    return Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    return Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
 
 
 # ---------------------------------------------------------------------------------------- precision and memory layout
@@ -68,7 +68,7 @@ def test_bf16_trains_and_its_terms_are_near_those_of_float32():
     logits, means = torch.zeros(N, C), {}
     for precision in ("float32", "bf16"):
         one = trainer(precision=precision, device="cpu")
-        means[precision] = one.train_divided(1, 0, halves(), logits)
+        means[precision] = one.train_semi(1, 0, halves(), logits)
     assert means["bf16"]["x"] == pytest.approx(means["float32"]["x"], rel=0.02)
     assert means["bf16"]["x"] != means["float32"]["x"]
 
@@ -178,7 +178,7 @@ def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kin
     monkeypatch.setattr(batches, "passes", lambda *arguments, made=batches.passes: iter(list(made(*arguments))))
     monkeypatch.setattr(evaluate, "normalise_batch", begin)
     monkeypatch.setattr(steps, "mean_terms", finish)
-    one.train_divided(1, 0, halves(), logits) if kind == "divided" else one.train_supervised(0, 0)
+    one.train_semi(1, 0, halves(), logits) if kind == "divided" else one.train_supervised(0, 0)
     assert waits.found == [] and waits.seen > 100 and len(seen) == one.config.steps_per_epoch
     with waits:  # and it can tell
         torch.arange(3)[torch.tensor([True, False, True])].sum().item()
@@ -189,8 +189,8 @@ def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kin
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_no_step_waits_for_the_device(monkeypatch, precision):
     one, logits = trainer(precision=precision, device="cuda"), torch.zeros(N, C, device="cuda")
-    one.train_divided(1, 0, halves(), logits)  # first calls allocate and choose kernels
-    passes, mean_terms, guess, counted = batches.passes, steps.mean_terms, steps.guess_targets, []
+    one.train_semi(1, 0, halves(), logits)  # first calls allocate and choose kernels
+    passes, mean_terms, guess, counted = batches.passes, steps.mean_terms, steps.co_refine_and_co_guess, []
 
     def watched(*arguments):
         counted.append(torch.cuda.set_sync_debug_mode("error"))
@@ -201,10 +201,10 @@ def test_no_step_waits_for_the_device(monkeypatch, precision):
         return mean_terms(terms)
 
     monkeypatch.setattr(batches, "passes", lambda *arguments: iter(list(passes(*arguments))))  # views come before
-    monkeypatch.setattr(steps, "guess_targets", watched)
+    monkeypatch.setattr(steps, "co_refine_and_co_guess", watched)
     monkeypatch.setattr(steps, "mean_terms", finish)
     try:
-        one.train_divided(1, 0, halves(), logits)
+        one.train_semi(1, 0, halves(), logits)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(counted) == one.config.steps_per_epoch

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from plremix_core.config import Config
 from plremix_core.model import Network
-from plremix_core.steps import Terms, contrast_terms, guess_targets, semi_step, supervised_step
+from plremix_core.steps import Terms, contrast_terms, co_refine_and_co_guess, semi_step, supervised_step
 
 B, C, SIZE = 4, 5, 8
 CLOSE = dict(rtol=1e-10, atol=1e-10)
@@ -79,7 +79,9 @@ def test_warm_up_step_equals_its_literal_statement(flat, penalty):
     weak, strong, given = draw(B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2), torch.tensor([0, 3, 1, 3])
     net = network()
     twin = copy.deepcopy(net)
-    terms = supervised_step(net, weak, strong, given, Config(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty))
+    terms = supervised_step(
+        net, weak, strong, given, Config(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty)
+    )
 
     log_p = torch.stack([log_softmax(row) for row in logits_of(twin, weak)])
     loss_x = -sum(log_p[i, c] for i, c in enumerate(given.tolist())) / B
@@ -88,10 +90,10 @@ def test_warm_up_step_equals_its_literal_statement(flat, penalty):
     contrast, mean_v, _ = contrast_by_hand(q, lambda i, j: i != j, 0.1, flat)
     expected = loss_x + contrast + (negentropy if penalty else 0)
 
-    assert terms.x.item() == pytest.approx(loss_x.item(), rel=1e-10)
+    assert terms.loss_x.item() == pytest.approx(loss_x.item(), rel=1e-10)
     assert terms.penalty.item() == pytest.approx(negentropy.item() if penalty else 0, rel=1e-10)
     assert terms.contrast.item() == pytest.approx(mean_v.item(), rel=1e-10)
-    assert (terms.u.item(), terms.negatives.item()) == (0, B - 1)
+    assert (terms.loss_u.item(), terms.negatives.item()) == (0, B - 1)
     total = expected.item() - (contrast.item() - 1 if flat else 0)
     assert terms.total.item() == pytest.approx(total, rel=1e-10)
     assert_same_gradients(gradients(net, terms.total), gradients(twin, expected))
@@ -102,8 +104,8 @@ def test_step_without_strong_views_is_plain_cross_entropy():
     net = network()
     twin = copy.deepcopy(net)
     terms = supervised_step(net, weak, None, given, Config())
-    assert terms.total.item() == terms.x.item()
-    assert [x.item() for x in (terms.u, terms.penalty, terms.contrast, terms.negatives)] == [0, 0, 0, 0]
+    assert terms.total.item() == terms.loss_x.item()
+    assert [x.item() for x in (terms.loss_u, terms.penalty, terms.contrast, terms.negatives)] == [0, 0, 0, 0]
     found, expected = gradients(net, terms.total), gradients(twin, F.cross_entropy(logits_of(twin, weak), given))
     assert_same_gradients(found, expected)
     assert not any(name.startswith("projector") for name in found)
@@ -126,7 +128,7 @@ def test_targets_equal_their_literal_statement(temperature):
     twin = copy.deepcopy(net)
     weak_x, weak_u = draw(2, B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2)
     given, p_clean = torch.tensor([4, 0, 2, 2]), torch.tensor([1.0, 0.9, 0.6, 0.0], dtype=torch.float64)
-    targets_x, targets_u = guess_targets(net, peer, weak_x, weak_u, given, p_clean, temperature)
+    targets_x, targets_u = co_refine_and_co_guess(net, peer, weak_x, weak_u, given, p_clean, temperature)
 
     with torch.no_grad():
         own_x = [logits_of(twin, view).softmax(dim=1) for view in weak_x]
@@ -145,7 +147,9 @@ def test_targets_equal_their_literal_statement(temperature):
 def test_targets_have_no_gradient_and_sum_to_one():
     net, peer = network(0), network(1).eval()
     views = draw(2, B, 1, SIZE, SIZE, seed=1)
-    targets = guess_targets(net, peer, views, views, torch.zeros(B, dtype=torch.int64), torch.full((B,), 0.7), 0.5)
+    targets = co_refine_and_co_guess(
+        net, peer, views, views, torch.zeros(B, dtype=torch.int64), torch.full((B,), 0.7), 0.5
+    )
     for target in targets:
         assert not target.requires_grad
         torch.testing.assert_close(target.sum(dim=1), torch.ones(B, dtype=torch.float64))
@@ -154,7 +158,7 @@ def test_targets_have_no_gradient_and_sum_to_one():
 def test_a_surely_clean_sample_keeps_its_given_label():
     net, peer = network(0), network(1).eval()
     views, given = draw(2, B, 1, SIZE, SIZE, seed=1), torch.tensor([4, 0, 2, 2])
-    targets_x, _ = guess_targets(net, peer, views, views, given, torch.ones(B, dtype=torch.float64), 0.5)
+    targets_x, _ = co_refine_and_co_guess(net, peer, views, views, given, torch.ones(B, dtype=torch.float64), 0.5)
     assert targets_x.tolist() == F.one_hot(given, C).tolist()
 
 
@@ -162,7 +166,7 @@ def test_guessing_leaves_the_peer_and_the_weights_alone():
     net, peer = network(0), network(1).eval()
     states = copy.deepcopy(peer.state_dict()), copy.deepcopy(dict(net.named_parameters()))
     views = draw(2, B, 1, SIZE, SIZE, seed=1)
-    guess_targets(net, peer, views, views, torch.zeros(B, dtype=torch.int64), torch.full((B,), 0.7), 0.5)
+    co_refine_and_co_guess(net, peer, views, views, torch.zeros(B, dtype=torch.int64), torch.full((B,), 0.7), 0.5)
     assert all((a == b).all() for a, b in zip(peer.state_dict().values(), states[0].values()))
     assert all((p == states[1][name]).all() for name, p in net.named_parameters())
     assert net.training
@@ -189,7 +193,9 @@ def test_semi_supervised_step_equals_its_literal_statement(contrast):
     strong_x, strong_u = draw(2, B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2)
     targets_x, targets_u = soft(B, 3), soft(B, 4)
     permutation = torch.randperm(4 * B, generator=seeded(5))
-    config = Config(lambda_c=lambda_c, temperature=temperature, contrast="flat_nce" if contrast == "flat" else "info_nce")
+    config = Config(
+        lambda_c=lambda_c, temperature=temperature, contrast="flat_nce" if contrast == "flat" else "info_nce"
+    )
     mask = None if contrast == "none" else torch.tensor(MASK, dtype=torch.int8)
     net = network()
     twin = copy.deepcopy(net)
@@ -214,8 +220,8 @@ def test_semi_supervised_step_equals_its_literal_statement(contrast):
         expected = expected + lambda_c * loss
         total += lambda_c * (1 if contrast == "flat" else loss.item())
 
-    assert terms.x.item() == pytest.approx(loss_x.item(), rel=1e-10)
-    assert terms.u.item() == pytest.approx(loss_u.item(), rel=1e-10)
+    assert terms.loss_x.item() == pytest.approx(loss_x.item(), rel=1e-10)
+    assert terms.loss_u.item() == pytest.approx(loss_u.item(), rel=1e-10)
     assert terms.penalty.item() == pytest.approx(penalty.item(), rel=1e-10)
     assert terms.contrast.item() == pytest.approx(mean_v.item(), rel=1e-10)
     assert terms.negatives.item() == pytest.approx(negatives)

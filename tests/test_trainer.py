@@ -18,7 +18,7 @@ from plremix_core import data, steps
 from plremix_core.config import METHODS, Config
 from plremix_core.engine import checkpoint
 from plremix_core.engine.seeds import generator
-from plremix_core.gmm import Division
+from plremix_core.gmm import Split
 from plremix_core.trainer import Trainer
 
 TINY = dict(
@@ -111,7 +111,9 @@ def test_training_on_the_bundled_images_beats_chance_by_far():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("flat", [True, False])
 def test_every_method_runs(method, flat):
-    trainer, history = trained(settings(method=method, contrast="flat_nce" if flat else "info_nce", epochs=2), dataset())
+    trainer, history = trained(
+        settings(method=method, contrast="flat_nce" if flat else "info_nce", epochs=2), dataset()
+    )
     assert len(history.table) == 2
     assert np.isfinite(history.table.filter(regex="^(total|x|u|penalty|contrast)_").to_numpy()).all()
     semi = method != "ce"
@@ -138,24 +140,24 @@ def test_one_pass_over_the_clean_part_is_an_epoch_unless_steps_are_given(monkeyp
     trainer.train_supervised(0, 0)
     assert len(count) == 64 // 16
     p_clean = np.where(np.arange(64) < 30, 0.9, 0.1)
-    division = Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    division = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
     outputs = trainer.per_sample(trainer.nets[1])
     count.clear()
-    trainer.train_divided(1, 0, division, outputs["logits"])
+    trainer.train_semi(1, 0, division, outputs["logits"])
     assert len(count) == 30 // 8
 
 
 @pytest.mark.parametrize("source", ["own", "peer"])
 def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_by_its_source(monkeypatch, source):
     passes, trained_on, moved_by = [], [], []
-    per_sample, train, move = Trainer.per_sample, Trainer.train_divided, Trainer.move_prototypes
+    per_sample, train, move = Trainer.per_sample, Trainer.train_semi, Trainer.move_prototypes
 
     def spy_pass(self, net):
         passes.append(per_sample(self, net))
         return passes[-1]
 
     def spy_train(self, epoch, m, division, peer_logits):
-        stored = [division is d for d in self.divisions], [peer_logits is out["logits"] for out in passes[-2:]]
+        stored = [division is d for d in self.splits], [peer_logits is out["logits"] for out in passes[-2:]]
         trained_on.append((m, *stored))
         return train(self, epoch, m, division, peer_logits)
 
@@ -163,7 +165,7 @@ def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_
         moved_by.append((self.nets.index(net), [outputs is out for out in passes[-2:]]))
         return move(self, net, outputs, epoch)
 
-    for name, spy in (("per_sample", spy_pass), ("train_divided", spy_train), ("move_prototypes", spy_move)):
+    for name, spy in (("per_sample", spy_pass), ("train_semi", spy_train), ("move_prototypes", spy_move)):
         monkeypatch.setattr(Trainer, name, spy)
     trained(settings(epochs=2, prototypes_from=source), dataset())
     assert trained_on == [(0, [False, True], [False, True]), (1, [True, False], [True, False])]
@@ -383,7 +385,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_p
 def divided(monkeypatch, p_clean, **changes):
     """Train two epochs with a given posterior instead of the mixture."""
     p = np.asarray(p_clean, dtype=np.float64)
-    division = Division(p, p > 0.5, p[:, None], None, 0, 0.5)
+    division = Split(p, p > 0.5, p[:, None], None, 0, 0.5)
     monkeypatch.setattr(Trainer, "divide", lambda self, outputs, epoch, m: division)
     return trained(settings(**changes), dataset(len(p)))
 
@@ -422,7 +424,7 @@ def test_as_released_an_epoch_with_too_small_a_part_trains_nothing(monkeypatch, 
 def test_as_released_the_mask_belongs_to_the_samples_at_the_positions_in_the_parts(monkeypatch):
     """Fault 6: subset positions index the full set's outputs, so the mask is that of other samples."""
     p = np.where(np.arange(24) % 2 == 0, 0.9, 0.1)
-    division, logits, seen = Division(p, p > 0.5, p[:, None], None, 0, 0.5), torch.arange(96.0).view(24, 4), {}
+    division, logits, seen = Split(p, p > 0.5, p[:, None], None, 0, 0.5), torch.arange(96.0).view(24, 4), {}
 
     def spy(config, rows, given, epoch):
         seen[config.mask_rows] = rows[:, 0].div(4).long()
@@ -431,7 +433,7 @@ def test_as_released_the_mask_belongs_to_the_samples_at_the_positions_in_the_par
     index = {}
     for rows in ("sample", "position"):
         trainer = Trainer(settings(mask_rows=rows, steps_per_epoch=1), dataset(24))
-        trainer.train_divided(1, 0, division, logits)
+        trainer.train_semi(1, 0, division, logits)
         index[rows] = seen[rows]
     clean, noisy = index["sample"][:8], index["sample"][8:]
     assert (clean % 2 == 0).all() and (noisy % 2 == 1).all()

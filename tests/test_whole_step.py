@@ -15,7 +15,7 @@ from plremix_core import batches, evaluate
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
 from plremix_core.engine.seeds import generator
-from plremix_core.gmm import Division
+from plremix_core.gmm import Split
 from plremix_core.trainer import Trainer
 
 C, B, N = 5, 4, 24
@@ -120,14 +120,14 @@ def literal_semi_step(net, peer, views, given, w, peer_logits, mix, permutation,
     loss_u = ((p[2 * B :] - mixed_targets[2 * B :]) ** 2).sum() / (2 * B * C)
     penalty = sum(1 / C * torch.log(1 / C / p[:, c].mean()) for c in range(C))
     total, contrast = loss_x + weight_u * loss_u + penalty, None
-    if config.parts.repel != "none":
+    if config.spec.repel != "none":
         q = net.project(torch.cat([x3, u3, x4, u4]))
         projections = [q[: 2 * B], q[2 * B :]]
         if views.small is not None:
             q = net.project(torch.cat(list(views.small)))
             projections += [q[i * 2 * B : (i + 1) * 2 * B] for i in range(len(views.small))]
         every = [[i != j for j in range(2 * B)] for i in range(2 * B)]
-        relaxed = config.parts.repel == "plr"
+        relaxed = config.spec.repel == "plr"
         repels = literal_mask(peer_logits, given, kappa) if relaxed else every
         temperature = config.temperature if relaxed else 0.1
         contrast = literal_contrast(projections, repels, temperature, config.contrast == "flat_nce")
@@ -151,13 +151,13 @@ def run_semi(monkeypatch, small=0, epoch=5, peer_scale=1.0, **changes):
     config, m = trainer.config, 0
     seen = given_views(monkeypatch, 2, 2, small)
     p_clean = np.where(np.arange(N) % 3 > 0, 0.5 + np.arange(N) / 64, np.arange(N) / 64)  # exact in float32
-    division = Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    division = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
     peer_logits = peer_scale * torch.randn(N, C, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     net, peer = copy.deepcopy(trainer.nets[m]), copy.deepcopy(trainer.nets[1 - m])
-    trainer.train_divided(epoch, m, division, peer_logits)
+    trainer.train_semi(epoch, m, division, peer_logits)
     views, terms = seen
     draws = generator(config.seed, 2, epoch, m)  # the same draws: two orders, then the permutation
-    for part in division.parts(B):
+    for part in division.indices(B):
         batches.batch_order(torch.from_numpy(part), B, 1, draws)
     permutation = torch.randperm(4 * B, generator=draws)
     mix = np.random.default_rng([config.seed, 3, epoch, m]).beta(config.mixup_alpha, config.mixup_alpha)
@@ -176,7 +176,7 @@ def run_semi(monkeypatch, small=0, epoch=5, peer_scale=1.0, **changes):
 @pytest.mark.parametrize("method", ["plremix", "plr-1d", "naive", "dividemix"])
 def test_a_step_on_the_divided_set_equals_the_literal_one(monkeypatch, method):
     trainer, terms = run_semi(monkeypatch, method=method)
-    assert terms.u > 0 and trainer.config.lambda_u > 0
+    assert terms.loss_u > 0 and trainer.config.lambda_u > 0
     assert (terms.negatives > 0) == (method != "dividemix")
 
 

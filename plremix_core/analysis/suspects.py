@@ -49,7 +49,7 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
     runs (average precision; data/results/suspects.csv, notebook 08).
     """
-    least = max(1, trainer.config.warm_up * trainer.config.parts.semi)
+    least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
     outputs = [trainer.per_sample(net) for net in trainer.nets]
     divisions = [trainer.divide(out, trainer.epoch, m) for m, out in enumerate(outputs)]

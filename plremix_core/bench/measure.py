@@ -91,10 +91,10 @@ def step_flop(config: Config, data: Dataset) -> int:
     """Floating-point operations of one SGD step on a divided set, counted: 2 a multiply-add."""
     trainer = ready(config.replace(steps_per_epoch=1, compile=False), data)
     p_clean = np.tile([0.9, 0.1], len(data.given))[: len(data.given)]
-    division = gmm.Division(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    division = gmm.Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
     logits = torch.zeros(len(data.given), data.num_classes, device=trainer.device)
     with FlopCounterMode(display=False) as counter:
-        trainer.train_divided(config.warm_up, 0, division, logits)
+        trainer.train_semi(config.warm_up, 0, division, logits)
     return counter.get_total_flops()
 
 

@@ -144,7 +144,7 @@ def warn_of_data(config: Config, data: Dataset) -> None:
     if config.noise == "file" and data.true is not None and data.real_rate > 1 - 1 / data.num_classes:
         log.warning("%s is right no more often than by chance: another order?", config.label_file)
     idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
-    if idle and config.parts.repel == "plr":
+    if idle and config.spec.repel == "plr":
         log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)
 
 
@@ -167,6 +167,6 @@ def warn_of_collapse(trainer: "Trainer") -> None:
             text = "epoch %d, network %d has collapsed: it says %s of %.0f %% of the training images"
             log.warning(text, trainer.epoch, m + 1, name, 100 * share)
         length = float(projection.mean(dim=0).norm())
-        if length >= COLLAPSED and trainer.config.parts.repel != "none":
+        if length >= COLLAPSED and trainer.config.spec.repel != "none":
             text = "epoch %d, network %d has collapsed: all projections point one way (mean length %.3f)"
             log.warning(text, trainer.epoch, m + 1, length)

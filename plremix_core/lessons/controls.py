@@ -12,7 +12,7 @@ from ..engine import checkpoint
 def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
     real = _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=seed)
     p_clean = np.random.default_rng(seed).random(len(real.p_clean))
-    return gmm.Division(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
+    return gmm.Split(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
 
 
 def _unseeded(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):

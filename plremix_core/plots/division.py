@@ -43,7 +43,7 @@ def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: floa
 
 
 def mixture_surfaces(axis, density, posterior, *, threshold: float = 0.5) -> Figure:
-    """Surfaces of density and posterior (G, G) over the plane of both losses, and contours; see `Division.on_grid`."""
+    """Surfaces of density and posterior (G, G) over the plane of both losses, and contours; see `Split.on_grid`."""
     wide = dict(width=11, height=3.3, subplot_kw={"projection": "3d"}, gridspec_kw={"width_ratios": [5, 5, 4]})
     figure, axes = panels(3, **wide)
     (left, middle, old), (x, y) = axes[0], np.meshgrid(axis, axis)

@@ -53,7 +53,7 @@ def loss_histograms(losses, noisy, grid, density, posterior, titles: list[str], 
     noisy : ndarray of shape (N,), bool
         Samples whose given label is wrong.
     grid, density, posterior : ndarray of shape (G,), sequences of (G,)
-        From `Division.on_grid`; shaded where the posterior of the clean component exceeds `threshold`.
+        From `Split.on_grid`; shaded where the posterior of the clean component exceeds `threshold`.
     titles : list of str
         One a panel.
 

@@ -96,8 +96,8 @@ def work(config: Config) -> float:
     size = config.train_size or 50_000
     supervised = config.steps_per_epoch or size // (2 * config.batch_size)
     semi = config.steps_per_epoch or size // (2 * config.batch_size)
-    contrast = config.parts.repel != "none"
-    warm_up = config.warm_up if config.parts.semi else config.epochs
+    contrast = config.spec.repel != "none"
+    warm_up = config.warm_up if config.spec.semi else config.epochs
     images = warm_up * supervised * (18 if contrast else 6) * config.batch_size
     images += (config.epochs - warm_up) * semi * (30 if contrast else 18) * config.batch_size
     images += (config.epochs - warm_up) * size

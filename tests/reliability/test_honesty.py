@@ -55,7 +55,7 @@ def test_a_checkpoint_says_from_which_epoch_and_on_which_device_each_stretch_was
 
 def test_a_stretch_that_finished_no_epoch_is_not_claimed(tmp_path, monkeypatch):
     stopped_after(tmp_path, 2)
-    monkeypatch.setattr(Trainer, "train_divided", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(Trainer, "train_semi", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Trainer.resume(tmp_path, tiny.images()).fit(progress=False)
     monkeypatch.undo()

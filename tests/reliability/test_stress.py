@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from plremix_core.engine import checkpoint
-from plremix_core.gmm import Division
+from plremix_core.gmm import Split
 from plremix_core.trainer import Trainer
 
 EPOCHS, WARM_UP = 4, 1
@@ -37,7 +37,7 @@ def test_parts_of_any_size_at_any_epoch_train_on_and_are_named_in_the_log(monkey
             def some(self, outputs, epoch, m, clean=clean, wanted=wanted):
                 found = divide(self, outputs, epoch, m)
                 p = np.where(np.arange(48) < clean, 0.9, 0.1)
-                return Division(p, p > 0.5, found.points, None, 0, 0.5) if epoch == wanted else found
+                return Split(p, p > 0.5, found.points, None, 0, 0.5) if epoch == wanted else found
 
             monkeypatch.setattr(Trainer, "divide", some)
             caplog.clear()
@@ -125,7 +125,7 @@ def test_a_class_that_vanishes_from_the_clean_part_keeps_its_prototype_and_train
     def without(self, outputs, epoch, m):
         found = divide(self, outputs, epoch, m)
         p = np.where(self.given.numpy() == 2, 0.0, np.maximum(found.p_clean, 0.6))
-        return Division(p, p > 0.5, found.points, None, 0, 0.5)
+        return Split(p, p > 0.5, found.points, None, 0, 0.5)
 
     monkeypatch.setattr(Trainer, "divide", without)
     trainer = Trainer(small(), tiny.images(200))
