@@ -9,37 +9,18 @@ import re
 import typing
 from dataclasses import dataclass
 
+from .data.noise import NOISES, RATED
 from .engine.checks import require
 from .losses import CONTRASTS
+from .methods import METHODS, Method
+
+GROUPS = ("data", "noise", "method", "network", "schedule", "advanced")
+RETIRED = {"extra_epochs": 0, "mask_rows": "sample"}  # fields of old records and the one value that is still possible
 
 
-@dataclass(frozen=True)
-class Method:
-    """What a method switches on in the one trainer.
-
-    `semi`: semi-supervised training on a division. `repel`: pairs pushed apart by the contrastive loss,
-    "none", "all" other images, or those of the "plr" mask. `dims`: losses the mixture sees.
-    """
-
-    semi: bool
-    repel: str
-    dims: int
-
-
-METHODS = {
-    "ce": Method(semi=False, repel="none", dims=1),
-    "dividemix": Method(semi=True, repel="none", dims=1),
-    "dividemix-2d": Method(semi=True, repel="none", dims=2),
-    "naive": Method(semi=True, repel="all", dims=1),
-    "naive-2d": Method(semi=True, repel="all", dims=2),
-    "plr-1d": Method(semi=True, repel="plr", dims=1),
-    "plremix": Method(semi=True, repel="plr", dims=2),
-}
-
-
-RATED = ("sym", "asym", "asym-consecutive", "instance")  # noises drawn at a rate; see noise.corrupt
-HUMAN = ("aggre", "random1", "random2", "random3", "worse", "fine")  # columns of CIFAR-10N, and CIFAR-100N (fine)
-NOISES = (*RATED, *HUMAN, "file", "none")
+def setting(group: str, default: object, meaning: str, **rules: object) -> typing.Any:
+    """A field of Config: its group, default and meaning, and its rules: gt, ge, lt, le, one_of or `holds`, remedy."""
+    return dataclasses.field(default=default, metadata={"group": group, "meaning": meaning} | rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,83 +30,103 @@ class Config:
     Raises
     ------
     ValueError
-        If a value has the wrong type or lies outside its rule; the message names the field and a remedy.
+        If a value has the wrong type or breaks its rule; the message names the field and a remedy.
     """
 
-    dataset: str = "cifar10"  # name known to data.load
-    noise: str = "sym"  # one of NOISES
-    rate: float = 0.5  # nominal share of the labels drawn anew, fraction in [0, 1); 0 where the noise has no rate
-    label_file: str = ""  # given labels for noise = "file": .npy, .npz, .json or .csv
-    method: str = "plremix"  # key of METHODS
-    seed: int = 0  # every random number of the run follows from it
-    train_size: int = 0  # training images used, class-balanced; 0 = all
-    holdout: int = 0  # training images set aside with their given labels, samples
-    image_size: int = 0  # shorter side that files are resized to, pixels; 0 = as they are (all alike)
-    backbone: str = "preact"  # preact | resnet50 | inception_resnet_v2
-    pretrained: bool = False  # start resnet50 from torchvision's ImageNet weights
-    width: int = 64  # channels of the first stage of preact
-    blocks: tuple[int, ...] = (2, 2, 2, 2)  # residual blocks a stage; PreAct-ResNet-18
-    stem_stride: int = 1  # stride of the first convolution; 2 for CPUs
-    pooled: int = 1  # side of the pooled last map of preact; the release has 2 on Tiny-ImageNet
-    epochs: int = 400  # E
-    extra_epochs: int = 0  # epochs after E; the release's loop runs one (fault 9)
-    warm_up: int = 10  # W, epochs before the first division
-    warm_up_contrast: bool = True  # False: cross-entropy alone in warm-up
-    batch_size: int = 64  # B of the clean and of the noisy part; warm-up uses 2 B
-    steps_per_epoch: int = 0  # SGD steps a network; 0 = one pass over the clean part, as in the release
-    lr: float = 0.02
-    lr_decay: str = "steps"  # steps: by lr_drops | linear: to zero at E
-    lr_drops: tuple[int, ...] = (200,)  # epochs from which lr is divided by 10 (once more each)
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    mixup_alpha: float = 4.0  # lambda ~ Beta(alpha, alpha)
-    lambda_u: float = 25.0  # weight of L_u after its ramp; depends on the noise
-    ramp_epochs: int = 16  # length of that ramp
-    lambda_c: float = 1.0  # weight of the contrastive loss
-    sharpening: float = 0.5  # T of sharpen
-    threshold: float = 0.5  # posterior above which a sample is clean
-    contrast: str = "flat_nce"  # form of the contrastive loss: flat_nce | info_nce (Clothing1M, WebVision)
-    warm_up_temperature: float = 0.1  # tau of the contrast in warm-up
-    projector: str = "mlp"  # head that the contrast sees: mlp | none, the features themselves
-    temperature: float = 1.0  # tau of the PLR loss
-    naive_temperature: float = 0.0  # tau of ordinary contrast after warm-up (naive, naive-2d); 0 = as in warm-up
-    naive_contrast: str = ""  # its form; empty: as `contrast`
-    kappa: tuple[tuple[int, int], ...] = ((0, 3), (40, 2), (70, 1))  # (from epoch, predicted candidates)
-    proto_momentum: float = 0.99
-    prototypes_from: str = "own"  # own | peer (the release's fault 1)
-    short_parts: str = "fill"  # a part below B is filled up | the epoch skipped, "skip" (fault 4)
-    mask_rows: str = "sample"  # predictions behind the mask: the sample's own | its position's in the part (fault 6)
-    confidence_penalty: bool = False  # in warm-up; the paper: asymmetric noise only
-    supervised_view: str = "weak"  # view that warm-up and plain cross-entropy train on: weak | strong
-    policy: str = "cifar10"  # AutoAugment policy of the strong view: cifar10 | imagenet
-    crop: int = 0  # side of weak and evaluation views, pixels; 0 = the whole image
-    multi_crop: tuple[tuple[int, int, float, float], ...] = ()  # strong views: (number, side, least, most area)
-    pad: int = 4  # pixels of zero padding before the random crop
-    flip: bool = True  # horizontal flip with probability 0.5
-    fill: int = 128  # grey value that geometric operations of the strong view bring in
-    precision: str = "float32"  # float32 | bf16: backbone under autocast; heads, losses, mixture stay float32
-    compile: bool = False  # torch.compile the backbone
-    device: str = "auto"  # auto | cpu | cuda | cuda:1 | mps
+    dataset: str = setting("data", "cifar10", "data set, by its name in data.catalogue")
+    train_size: int = setting("data", 0, "training images used, class-balanced; 0 = all", ge=0)
+    holdout: int = setting("data", 0, "training images set aside with their given labels", ge=0)
+    image_size: int = setting("data", 0, "shorter side that files are resized to, pixels; 0 = as they are", ge=0)
+    noise: str = setting("noise", "sym", "kind of label noise", one_of=NOISES)
+    rate: float = setting("noise", 0.5, "share of the labels drawn anew, a fraction", ge=0, lt=1)
+    label_file: str = setting("noise", "", "given labels for noise = file: .npy, .npz, .json or .csv")
+    method: str = setting("method", "plremix", "method", one_of=METHODS)
+    seed: int = setting("schedule", 0, "seed of every random number of the run", ge=0)
+    backbone: str = setting("network", "preact", "backbone", one_of=("preact", "resnet50", "inception_resnet_v2"))
+    pretrained: bool = setting("network", False, "start resnet50 from torchvision's ImageNet weights")
+    width: int = setting("network", 64, "channels of the first stage of preact", gt=0)
+    blocks: tuple[int, ...] = setting(
+        "network", (2, 2, 2, 2), "residual blocks of each stage of preact", holds=lambda v: len(v) > 0 and min(v) > 0,
+        rule="at least one positive count", remedy="(2, 2, 2, 2) is ResNet-18.",
+    )  # fmt: skip
+    stem_stride: int = setting("network", 1, "stride of the first convolution of preact; 2 or 4 for CPUs", gt=0)
+    pooled: int = setting("network", 1, "side of the pooled last map of preact", gt=0)
+    projector: str = setting(
+        "network", "mlp", "head that the contrast sees; none: the features themselves", one_of=("mlp", "none")
+    )
+    epochs: int = setting("schedule", 400, "epochs", gt=0)
+    warm_up: int = setting("schedule", 10, "epochs of warm-up, before the first split", ge=0)
+    batch_size: int = setting(
+        "schedule", 64, "labeled samples of a batch, and unlabeled ones; warm-up takes both", gt=0
+    )
+    steps_per_epoch: int = setting("schedule", 0, "SGD steps a network; 0 = one pass over the labeled set", ge=0)
+    lr: float = setting("schedule", 0.02, "initial learning rate", gt=0)
+    lr_decay: str = setting(
+        "schedule", "steps", "steps: by lr_drops; linear: to zero at the end", one_of=("steps", "linear")
+    )
+    lr_drops: tuple[int, ...] = setting("schedule", (200,), "epochs from which lr is divided by 10, once more each")
+    momentum: float = setting("advanced", 0.9, "momentum of SGD", ge=0, lt=1)
+    weight_decay: float = setting("advanced", 5e-4, "weight decay of SGD", ge=0)
+    lambda_u: float = setting("method", 25.0, "weight of the unlabeled loss; depends on the noise", ge=0)
+    ramp_epochs: int = setting("method", 16, "epochs after warm-up in which lambda_u grows from 0", ge=0)
+    mixup_alpha: float = setting("method", 4.0, "MixUp draws its coefficient from Beta(alpha, alpha)", gt=0)
+    sharpening: float = setting("method", 0.5, "temperature of sharpened pseudo-labels", gt=0)
+    threshold: float = setting("method", 0.5, "probability above which a sample counts as clean", gt=0, lt=1)
+    lambda_c: float = setting("method", 1.0, "weight of the contrastive loss", ge=0)
+    contrast: str = setting("method", "flat_nce", "form of the contrastive loss", one_of=CONTRASTS)
+    temperature: float = setting("method", 1.0, "temperature of the relaxed contrastive loss", gt=0)
+    kappa: tuple[tuple[int, int], ...] = setting(
+        "method", ((0, 3), (40, 2), (70, 1)), "(from epoch, predicted classes in a candidate set)",
+        holds=lambda v: _starts(v) and min(k for _, k in v) >= 1, rule="pairs (from epoch, k >= 1) starting at epoch 0",
+        remedy="Example: ((0, 3), (40, 2)).",
+    )  # fmt: skip
+    warm_up_contrast: bool = setting("method", True, "contrastive loss in warm-up as well")
+    warm_up_temperature: float = setting("method", 0.1, "temperature of the contrastive loss in warm-up", gt=0)
+    naive_temperature: float = setting("method", 0.0, "the same after warm-up for naive; 0 = as in warm-up", ge=0)
+    naive_contrast: str = setting(
+        "method", "", "form after warm-up for naive; empty: as contrast", holds=lambda v: v in ("", *CONTRASTS),
+        rule="empty or a key of losses.CONTRASTS", remedy="Check the spelling.",
+    )  # fmt: skip
+    proto_momentum: float = setting("advanced", 0.99, "share of the old prototype that an update keeps", ge=0, lt=1)
+    prototypes_from: str = setting(
+        "advanced", "own", "network whose projections move the prototypes; peer: fault 1 of the release",
+        one_of=("own", "peer"),
+    )  # fmt: skip
+    short_parts: str = setting(
+        "advanced", "fill", "a part below a batch is filled up; skip: the epoch is, fault 4 of the release",
+        one_of=("fill", "skip"),
+    )  # fmt: skip
+    confidence_penalty: bool = setting("advanced", False, "punish confident predictions in warm-up")
+    supervised_view: str = setting("advanced", "weak", "view for the given labels", one_of=("weak", "strong"))
+    policy: str = setting("advanced", "cifar10", "AutoAugment policy of strong views", one_of=("cifar10", "imagenet"))
+    crop: int = setting("advanced", 0, "side of weak and evaluation views, pixels; 0 = the whole image", ge=0)
+    multi_crop: tuple[tuple[int, int, float, float], ...] = setting(
+        "advanced", (), "strong views: (number, side, least, most area)", holds=lambda v: not v or _crops(v),
+        rule="() or one or two kinds (number, side, least, most area), two views of the first",
+        remedy="WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
+    )  # fmt: skip
+    pad: int = setting("advanced", 4, "pixels of zero padding before the random crop", ge=0)
+    flip: bool = setting("advanced", True, "horizontal flip with probability 0.5")
+    fill: int = setting("advanced", 128, "grey value that geometric operations bring in", ge=0, le=255)
+    precision: str = setting("advanced", "float32", "bf16: backbone under autocast", one_of=("float32", "bf16"))
+    compile: bool = setting("advanced", False, "compile the backbone with torch.compile")
+    device: str = setting(
+        "advanced", "auto", "device: auto, cpu, cuda, cuda:1 or mps",
+        holds=re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?").fullmatch,
+        rule="auto, cpu, cuda, cuda:1 or mps", remedy="auto finds one.",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _typed(field.name, field.type, getattr(self, field.name)))
+            value = _typed(field.name, field.type, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            _check(field.name, value, field.metadata)
         if self.noise not in RATED:
             object.__setattr__(self, "rate", 0.0)
-        for names, holds, rule, remedy in RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                require(holds(value), name, rule, value, remedy)
-        require(
-            self.warm_up <= self.epochs, "warm_up", f"at most epochs = {self.epochs}", self.warm_up, "Train longer."
-        )
+        most = f"at most epochs = {self.epochs}"
+        require(self.warm_up <= self.epochs, "warm_up", most, self.warm_up, "Train longer.")
         given = bool(self.label_file) == (self.noise == "file")
         require(given, "label_file", "given if and only if noise is file", self.label_file, "Set both or none.")
-        starts = [start for start, _ in self.kappa]
-        holds = starts == sorted(set(starts)) and starts[:1] == [0] and min(k for _, k in self.kappa) >= 1
-        require(
-            holds, "kappa", "pairs (from epoch, k >= 1) starting at epoch 0", self.kappa, "Example: ((0, 3), (40, 2))."
-        )
 
     @property
     def spec(self) -> Method:
@@ -133,13 +134,13 @@ class Config:
         return METHODS[self.method]
 
     def kappa_at(self, epoch: int) -> int:
-        """Number of predicted candidates in `epoch`."""
+        """Predicted classes in a candidate set in `epoch`."""
         return [k for start, k in self.kappa if epoch >= start][-1]
 
     @property
-    def contrast_after_warm_up(self) -> tuple[float, str]:
-        """Temperature and form of the contrast of this method in the semi-supervised epochs."""
-        if self.spec.repel == "all":
+    def joint_contrast(self) -> tuple[float, str]:
+        """Temperature and form of the contrastive loss after warm-up: naive's or the relaxed one's."""
+        if self.spec.negatives == "all":
             return self.naive_temperature or self.warm_up_temperature, self.naive_contrast or self.contrast
         return self.temperature, self.contrast
 
@@ -169,56 +170,48 @@ class Config:
             require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
 
 
-_POSITIVE = "width batch_size epochs lr mixup_alpha sharpening warm_up_temperature temperature stem_stride pooled"
-_FRACTION = "rate momentum proto_momentum"
-_COUNT = (
-    "seed train_size holdout warm_up steps_per_epoch ramp_epochs pad lambda_u lambda_c weight_decay "
-    "image_size extra_epochs crop naive_temperature"
-)
-_CHOICES = {  # field: what it may be, and a word on it
-    "method": (tuple(METHODS), "Check the spelling."),
-    "noise": (NOISES, "Check the spelling."),
-    "backbone": (("preact", "resnet50", "inception_resnet_v2"), "The paper trains CIFAR on preact."),
-    "policy": (("cifar10", "imagenet"), "The release has imagenet from Tiny-ImageNet on."),
-    "lr_decay": (("steps", "linear"), "The release drops by steps."),
-    "precision": (("float32", "bf16"), "The release trains in float32."),
-    "prototypes_from": (("own", "peer"), "Ours is own, the release's is peer."),
-    "short_parts": (("fill", "skip"), "Ours is fill, the release's is skip."),
-    "mask_rows": (("sample", "position"), "Ours is sample; position is the release's on Clothing1M and WebVision."),
-    "contrast": (tuple(CONTRASTS), "The release has flat_nce for CIFAR and info_nce for Clothing1M and WebVision."),
-    "naive_contrast": (("", *CONTRASTS), "Empty: as contrast."),
-    "projector": (("mlp", "none"), "The paper has an MLP."),
-    "supervised_view": (("weak", "strong"), "The release trains on weak views."),
-}
+def from_dict(settings: dict) -> Config:
+    """Build a Config from plain values (lists become tuples); unknown names are refused, those of old records read."""
+    settings = dict(settings)
+    if "flat" in settings:  # recorded before there was `contrast`
+        settings["contrast"] = "flat_nce" if settings.pop("flat") else "info_nce"
+    for name, value in RETIRED.items():
+        found = settings.pop(name, value)
+        require(found == value, name, f"{value!r}, as the setting is gone", found, "Use the commit of the record.")
+    names = [field.name for field in dataclasses.fields(Config)]
+    for name in settings:
+        near = difflib.get_close_matches(str(name), names, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
+        require(name in names, "setting", "a field of Config", name, remedy)
+    return Config(**{name: _tuples(value) for name, value in settings.items()})
 
 
-def _one_of(choices: tuple[str, ...], remedy: str) -> tuple:
-    return choices.__contains__, f"one of {', '.join(choices)}", remedy
+COMPARE = {"gt": (">", "__gt__"), "ge": (">=", "__ge__"), "lt": ("<", "__lt__"), "le": ("<=", "__le__")}
 
 
-RULES = [
-    (_POSITIVE, lambda v: v > 0, "> 0", "See preset() for working values."),
-    (_COUNT, lambda v: v >= 0, ">= 0", "See preset() for working values."),
-    (_FRACTION, lambda v: 0 <= v < 1, "in [0, 1)", "It is a fraction, not a percentage."),
-    (
-        "device",
-        re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?").fullmatch,
-        "auto, cpu, cuda, cuda:1 or mps",
-        "auto finds one.",
-    ),
-    ("threshold", lambda v: 0 < v < 1, "in (0, 1)", "The paper uses 0.5."),
-    ("fill", lambda v: 0 <= v <= 255, "in [0, 255]", "128 is mid-grey."),
-    ("blocks", lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."),
-    (
-        "multi_crop",
-        lambda v: (
-            not v or v[0][0] == 2 and len(v) <= 2 and all(n > 0 and s > 0 and 0 < a <= b <= 1 for n, s, a, b in v)
-        ),
-        "() or one or two kinds (number, side, least, most area), two views of the first",
-        "WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
-    ),
-    *((name, *_one_of(*choice)) for name, choice in _CHOICES.items()),
-]
+def _check(name: str, value: object, rules: typing.Mapping) -> None:
+    """Refuse a value that breaks one of the rules beside its field."""
+    if "one_of" in rules:
+        known = tuple(rules["one_of"])
+        shown = ", ".join(choice or "(empty)" for choice in known)
+        require(value in known, name, f"one of {shown}", value, "Check the spelling.")
+    if "holds" in rules:
+        require(bool(rules["holds"](value)), name, rules["rule"], value, rules["remedy"])
+    bounds = {key: rules[key] for key in COMPARE if key in rules}
+    rule = " and ".join(f"{COMPARE[key][0]} {bound}" for key, bound in bounds.items())
+    holds = all(getattr(float(value), COMPARE[key][1])(bound) for key, bound in bounds.items())
+    remedy = "It is a fraction, not a percentage." if "lt" in bounds else "See preset() for working values."
+    require(holds, name, rule, value, remedy)
+
+
+def _starts(kappa: tuple) -> bool:
+    starts = [start for start, _ in kappa]
+    return starts == sorted(set(starts)) and starts[:1] == [0]
+
+
+def _crops(kinds: tuple) -> bool:
+    sound = all(number > 0 and side > 0 and 0 < least <= most <= 1 for number, side, least, most in kinds)
+    return kinds[0][0] == 2 and len(kinds) <= 2 and sound
 
 
 def _typed(name: str, kind: object, value: object) -> object:
@@ -233,19 +226,6 @@ def _typed(name: str, kind: object, value: object) -> object:
     right = type(value) is kind and (kind is not float or math.isfinite(value))
     require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
     return value
-
-
-def from_dict(settings: dict) -> Config:
-    """Build a Config from plain values (lists become tuples), refusing unknown names."""
-    names = [field.name for field in dataclasses.fields(Config)]
-    if "flat" in settings:  # as recorded before `contrast`
-        settings = dict(settings)
-        settings["contrast"] = "flat_nce" if settings.pop("flat") else "info_nce"
-    for name in settings:
-        near = difflib.get_close_matches(str(name), names, n=1)
-        remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
-        require(name in names, "setting", "a field of Config", name, remedy)
-    return Config(**{name: _tuples(value) for name, value in settings.items()})
 
 
 def _tuples(value: object) -> object:

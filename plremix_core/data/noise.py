@@ -4,9 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import RATED
 from ..engine.checks import require
 
+RATED = ("sym", "asym", "asym-consecutive", "instance")  # noises drawn at a rate; see `corrupt`
+HUMAN = ("aggre", "random1", "random2", "random3", "worse", "fine")  # columns of CIFAR-10N, and CIFAR-100N (fine)
+NOISES = (*RATED, *HUMAN, "file", "none")
 SUPER_CLASS = (  # of CIFAR-100's 100 classes in order of their number; 20 super-classes of five
     4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15, 0, 11, 1, 10,
     12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4, 18, 17, 10, 3, 2, 12, 12, 16,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import HUMAN, Config
+from .noise import HUMAN
 from ..engine.checks import require
 from . import catalogue, folders, label_files
 from . import noise as noise_module
@@ -160,7 +160,7 @@ def _settled(data: Dataset, memory: int | None, device: str = "auto") -> Dataset
     return dataclasses.replace(data, **kept, origin=origin, files=tuple(data.images.paths))
 
 
-def prepare(config: Config, folder: str | Path | None = None, *, memory: int | None = None) -> Dataset:
+def prepare(config, folder: str | Path | None = None, *, memory: int | None = None) -> Dataset:
     """Load the data set of `config`, take its part, set the hold-out aside and corrupt the labels.
 
     Parameters
@@ -218,7 +218,7 @@ def _taken(images: Tensor | ImageFiles, index: Tensor | slice) -> Tensor | Image
     return images.subset(index) if isinstance(images, ImageFiles) else images[index]
 
 
-def _given(config: Config, whole: Dataset, chosen: Tensor, images: Tensor, folder: str | Path | None) -> Tensor:
+def _given(config, whole: Dataset, chosen: Tensor, images: Tensor, folder: str | Path | None) -> Tensor:
     """Given labels (n,) of the chosen samples (n,), whose images are `images`."""
     if config.noise == "none":
         return whole.given[chosen]
