@@ -1,9 +1,5 @@
 """Backbones: images to feature vectors. PreAct-ResNet is here, the large ones come from torchvision and timm."""
 
-import contextlib
-import functools
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,59 +7,22 @@ from torch import Tensor, nn
 from .engine.checks import require
 
 
-class Conv2d(nn.Conv2d):
-    """torch's, except that on a CPU in bf16 the gradient of the weights may be found by one matrix product.
-
-    Its own takes up to ten times as long for few output pixels, strides of two and 1x1 kernels (measured).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        few = x.shape[1] >= 32 and (self.stride[0] > 1 or x.shape[2] * x.shape[3] <= 4)
-        bf16 = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()
-        if bf16 and (few or self.kernel_size[0] == 1) and not torch.compiler.is_compiling():
-            x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, self.weight))
-            return _Convolution.apply(x, weight, self.stride[0], self.padding[0])
-        return super().forward(x)
-
-
-class _Convolution(torch.autograd.Function):
-    """Convolution of x (B, c, H, W) with weight (o, c, k, k) to (B, o, h, w); pixels = B h w."""
-
-    @staticmethod
-    def forward(context, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        context.save_for_backward(x, weight)
-        context.settings = stride, padding
-        return F.conv2d(x, weight, None, stride, padding)
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        (x, weight), (stride, padding) = context.saved_tensors, context.settings
-        side = weight.shape[2]
-        rows = gradient.permute(0, 2, 3, 1).flatten(0, 2)  # (B, o, h, w) -> (pixels, o)
-        padded = F.pad(x, [padding] * 4) if padding else x
-        patches = padded.permute(0, 2, 3, 1).unfold(1, side, stride).unfold(2, side, stride)  # (B, h, w, c, k, k)
-        columns = patches.permute(0, 1, 2, 4, 5, 3).flatten(3).flatten(0, 2)  # -> (pixels, k k c)
-        of_weight = (rows.T @ columns).view(len(weight), side, side, -1).permute(0, 3, 1, 2)
-        if side == 1:  # the pixels in between have no gradient
-            of_x = torch.zeros_like(x)
-            of_x[:, :, ::stride, ::stride] = (rows @ weight.flatten(1)).view(patches.shape[:4]).permute(0, 3, 1, 2)
-        else:
-            settings = None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, [True, False, False]
-            of_x = torch.ops.aten.convolution_backward(gradient, x, weight, *settings)[0]
-        return of_x, of_weight, None, None
-
-
 class PreActBlock(nn.Module):
-    """Pre-activation residual block: BN, ReLU, 3x3; twice; shortcut from after the first ReLU."""
+    """Pre-activation residual block: BN, ReLU, 3x3 convolution, twice; the shortcut starts after the first ReLU.
+
+    Source
+    ------
+    Release: models/resnet.py; there, too, a shortcut without a projection adds what the first ReLU gives.
+    """
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv2 = Conv2d(width, width, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.stride = stride
-        self.shortcut = Conv2d(inputs, width, 1, bias=False) if stride != 1 or inputs != width else None
+        self.shortcut = nn.Conv2d(inputs, width, 1, bias=False) if stride != 1 or inputs != width else None
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(x), inplace=True)
@@ -84,20 +43,16 @@ class PreActResNet(nn.Module):
     width : int
         Channels of the first stage; doubled from stage to stage. 64 in the paper.
     blocks : tuple of int
-        Blocks a stage, four stages. (2, 2, 2, 2) is PreAct-ResNet-18.
+        Blocks of each stage. (2, 2, 2, 2) is PreAct-ResNet-18.
     stem_stride : int
         Stride of the first convolution. 1 in the paper; 2 makes a small network four times cheaper.
     pooled : int
-        Side of the map that the last one is averaged to; d is its size times the last stage's channels.
+        Side of the map that the last one is averaged to; the feature length is its size times the last channels.
 
     Source
     ------
-    Release: models/resnet.py (stem convolution, BN, ReLU; no BN after the last block).
-
-    Differs
-    -------
-    The release averages 4 x 4 pixels, which is the whole map at 32 pixels and leaves 2 x 2 at 64; `pooled` names
-    the result, so that images of any size can be used.
+    Release: models/resnet.py (no BN after the last block). It averages 4 x 4 pixels: the whole map at 32 pixels, and
+    2 x 2 are left at 64.
     """
 
     def __init__(
@@ -114,8 +69,7 @@ class PreActResNet(nn.Module):
         layers, inputs = [], width
         for stage, count in enumerate(blocks):
             for block in range(count):
-                stride = 2 if stage and not block else 1
-                layers.append(PreActBlock(inputs, width << stage, stride))
+                layers.append(PreActBlock(inputs, width << stage, 2 if stage and not block else 1))
                 inputs = width << stage
         self.layers = nn.Sequential(*layers)
         self.pooled, self.dim = pooled, inputs * pooled**2
@@ -128,7 +82,7 @@ class PreActResNet(nn.Module):
 
 
 def make(kind: str, in_channels: int, pretrained: bool = False, **preact: object) -> tuple[nn.Module, int]:
-    """Make a backbone.
+    """Make a backbone by name; returns the module, images to features (B, d), and d.
 
     Parameters
     ----------
@@ -141,24 +95,10 @@ def make(kind: str, in_channels: int, pretrained: bool = False, **preact: object
     **preact : object
         See `PreActResNet`; not used by the others.
 
-    Returns
-    -------
-    module : nn.Module
-        Images (B, in_channels, H, W) to features (B, d).
-    d : int
-
     Raises
     ------
     ValueError
         If `kind` is unknown, timm is not installed, the weights cannot be had, or the images are grey.
-
-    Source
-    ------
-    Release: models/model_loader.py.
-
-    Differs
-    -------
-    Inception-ResNet-v2 is timm's, not a copy of it.
     """
     if kind == "preact":
         net = PreActResNet(in_channels, **preact)
@@ -178,29 +118,6 @@ def make(kind: str, in_channels: int, pretrained: bool = False, **preact: object
     try:
         import timm
     except ImportError as error:
-        raise ValueError(
-            "backbone must be installed, got no timm. Install the extra: pip install -e .[large]."
-        ) from error
+        raise ValueError(f"backbone {kind} needs timm. Install the extra: pip install -e .[large].") from error
     net = timm.create_model(kind, pretrained=False, num_classes=0)
     return net, net.num_features
-
-
-@contextlib.contextmanager
-def one_by_one(net: nn.Module, parts: int) -> Iterator[None]:
-    """Within, every BatchNorm takes `parts` equal parts of a batch one after the other, as if each came in a call.
-
-    The rest of a network treats images one by one, so that a call with V views gives what V calls give, and leaves
-    the same running statistics.
-    """
-    norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.forward = functools.partial(_in_parts, norm, parts)  # hides the class's method
-    try:
-        yield
-    finally:
-        for norm in norms:
-            del norm.forward
-
-
-def _in_parts(norm: nn.Module, parts: int, x: Tensor) -> Tensor:
-    return torch.cat([type(norm).forward(norm, part) for part in x.chunk(parts)])

@@ -16,33 +16,10 @@ CHUNK_BYTES = 1 << 27  # views are made for as many steps at a time as fit into 
 
 
 def batch_order(indices: Tensor, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Draw the samples of `steps` batches, a fresh permutation each time the samples are used up.
+    """Draw the samples of `steps` batches, (steps, batch_size); a fresh permutation whenever the samples are used up.
 
-    Parameters
-    ----------
-    indices : Tensor of shape (n,), int64
-        Samples to draw from, n >= 1.
-    batch_size, steps : int
-        Size and number of the batches.
-    generator : torch.Generator
-        On the CPU.
-
-    Returns
-    -------
-    Tensor of shape (steps, batch_size), int64
-
-    Raises
-    ------
-    ValueError
-        If there is no sample.
-
-    Source
-    ------
-    Release: shuffled loaders, restarted when they end.
-
-    Differs
-    -------
-    The rest of a permutation that does not fill a batch opens the next one instead of being dropped.
+    `indices` (n,), n >= 1, are the samples to draw from. What is left of a permutation opens the next batch (the
+    release drops it).
     """
     require(len(indices) > 0, "indices", "at least one sample", 0, "Give the part a sample.")
     rounds = -(-steps * batch_size // len(indices))
@@ -51,8 +28,8 @@ def batch_order(indices: Tensor, batch_size: int, steps: int, generator: torch.G
 
 
 class Views(NamedTuple):
-    """Views of a batch of images, uint8: `index` (B,); `weak` (w, B, c, H, W), `strong` (2, B, c, H, W) of a side of
-    their own, and with two kinds of multi-crop the `small` ones, else None."""
+    """Views of a batch: `index` (B,); `weak` (w, B, c, H, W), `strong` (2, B, c, H, W) of a side of their own, and with
+    two kinds of multi-crop the `small` ones, else None. Normalised floats, channels last in memory."""
 
     index: Tensor
     weak: Tensor
@@ -61,41 +38,45 @@ class Views(NamedTuple):
 
 
 def passes(
-    data_images: Tensor | ImageFiles, order: Tensor, weak: int, strong: int, config: Config, generator: torch.Generator
+    images: Tensor | ImageFiles,
+    order: Tensor,
+    weak: int,
+    strong: int,
+    config: Config,
+    statistics: tuple[tuple[float, ...], tuple[float, ...]],
+    generator: torch.Generator,
 ) -> Iterator[Views]:
-    """Yield the batches of `order` with their views, made for many steps at a time.
+    """Yield the batches of `order` (steps, B) with `weak` and `strong` views of every image.
 
     Parameters
     ----------
-    data_images : Tensor or ImageFiles of shape (N, c, H, W), uint8
+    images : Tensor or ImageFiles of shape (N, c, H, W), uint8
         Whole training set, on the device; of files, the next chunk is read while one is used.
     order : Tensor of shape (steps, B), int64
         From `batch_order`.
     weak, strong : int
         Number of views of each kind; the strong ones of multi-crop are as many as the settings say.
     config : Config
-        See `augment.weak_view`, `strong_view` and, for multi_crop, `resized_crop`.
+        See `augment.weak_view`, `augment.strong_view` and, for multi_crop, `augment.resized_crop`.
+    statistics : tuple
+        Mean and deviation of each channel, as fractions of 255.
     generator : torch.Generator
         On the CPU.
-
-    Yields
-    ------
-    Views
-        Of one batch.
     """
     size = order.shape[1]
     views = weak + strong + sum(number for number, *_ in config.multi_crop)
-    chunk = max(1, CHUNK_BYTES // (size * views * math.prod(data_images.shape[1:])))
+    chunk = max(1, CHUNK_BYTES // (size * views * math.prod(images.shape[1:])))
     parts = order.split(chunk)
-    for part, images in zip(parts, fetched(data_images, [part.flatten() for part in parts])):
-        index = part.to(data_images.device)
-        kinds = [[augment.weak_view(images, config, generator) for _ in range(weak)]]
-        kinds += _strong(images, strong, config, generator)
-        empty = images.new_empty(0, *images.shape)
+    for part, some in zip(parts, fetched(images, [part.flatten() for part in parts])):
+        index = part.to(images.device)
+        kinds = [[augment.weak_view(some, config, generator) for _ in range(weak)]]
+        kinds += _strong(some, strong, config, generator)
+        empty = some.new_empty(0, *some.shape)
         kinds = [torch.stack(kind) if kind else empty for kind in kinds]  # (V, chunk*B, c, H, W) each
         kinds = [kind.unflatten(1, (-1, size)).transpose(0, 1) for kind in kinds]  # -> (chunk, V, B, c, H, W)
         for number, batch in enumerate(index):
-            yield Views(batch, *(kind[number] for kind in kinds), *[None] * (3 - len(kinds)))
+            floats = [augment.normalise_views(kind[number], *statistics) for kind in kinds]
+            yield Views(batch, *floats, *[None] * (3 - len(kinds)))
 
 
 def _strong(images: Tensor, count: int, config: Config, generator: torch.Generator) -> list[list[Tensor]]:

@@ -186,7 +186,7 @@ def from_dict(settings: dict) -> Config:
     return Config(**{name: _tuples(value) for name, value in settings.items()})
 
 
-COMPARE = {"gt": (">", "__gt__"), "ge": (">=", "__ge__"), "lt": ("<", "__lt__"), "le": ("<=", "__le__")}
+COMPARE = {"gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
 
 
 def _check(name: str, value: object, rules: typing.Mapping) -> None:
@@ -198,9 +198,12 @@ def _check(name: str, value: object, rules: typing.Mapping) -> None:
     if "holds" in rules:
         require(bool(rules["holds"](value)), name, rules["rule"], value, rules["remedy"])
     bounds = {key: rules[key] for key in COMPARE if key in rules}
-    rule = " and ".join(f"{COMPARE[key][0]} {bound}" for key, bound in bounds.items())
-    holds = all(getattr(float(value), COMPARE[key][1])(bound) for key, bound in bounds.items())
-    remedy = "It is a fraction, not a percentage." if "lt" in bounds else "See preset() for working values."
+    holds = all(getattr(float(value), COMPARE[key])(bound) for key, bound in bounds.items())
+    low, high = rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))
+    rule = f"{'>=' if 'ge' in rules else '>'} {low}"
+    if high is not None:
+        rule = f"in {'[' if 'ge' in rules else '('}{low}, {high}{']' if 'le' in rules else ')'}"
+    remedy = "It is a fraction, not a percentage." if high == 1 else "See preset() for working values."
     require(holds, name, rule, value, remedy)
 
 

@@ -1,4 +1,4 @@
-"""Divide the samples into clean and noisy by a Gaussian mixture over one or two losses."""
+"""Split the samples into clean and noisy by a Gaussian mixture over one or two losses."""
 
 import functools
 import warnings
@@ -22,7 +22,7 @@ class Split:
     p_clean : ndarray of shape (N,), float64
         Posterior probability of the clean component.
     is_clean : ndarray of shape (N,), bool
-        ``p_clean > threshold``.
+        ``p_clean > threshold``: the labeled set; the others are the unlabeled set.
     points : ndarray of shape (N, 1) or (N, 2), float64
         The losses after min-max scaling, in [0, 1].
     mixture : GaussianMixture or None
@@ -43,24 +43,13 @@ class Split:
     def on_grid(self, size: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Evaluate the mixture on a regular grid over [0, 1] or [0, 1] x [0, 1].
 
-        Parameters
-        ----------
-        size : int
-            Points along each axis.
-
         Returns
         -------
         axis : ndarray of shape (size,), float64
             Grid positions (scaled losses).
-        density : ndarray of shape (size,) or (size, size), float64
-            Density of the mixture; first index is the prototype loss, second the classifier loss.
-        posterior : ndarray, same shape as `density`
-            Probability of the clean component; the boundary is the contour at `threshold`.
-
-        Raises
-        ------
-        ValueError
-            If the division has no mixture.
+        density, posterior : ndarray of shape (size,) or (size, size), float64
+            Density of the mixture and probability of the clean component; first index is the prototype loss, second
+            the classifier loss. The decision boundary is the contour of the posterior at `threshold`.
         """
         require(self.mixture is not None, "mixture", "fitted", None, "All losses agreed; train longer.")
         axis = np.linspace(0, 1, size)
@@ -81,7 +70,7 @@ class Split:
         return tuple(part if len(part) >= least else order[:least].copy() for part, order in zip(parts, orders))
 
     def metrics(self, right: np.ndarray | None) -> dict[str, float]:
-        """Sizes of the parts and, knowing who is right (N,), AUC of `p_clean`, precision and recall of clean."""
+        """Sizes of the parts and, knowing whose label is right (N,), AUC of `p_clean`, precision and recall of clean."""
         row = {"clean": int(self.is_clean.sum()), "noisy": int((~self.is_clean).sum())}
         if right is not None:
             hits = int((right & self.is_clean).sum())
@@ -105,14 +94,13 @@ def scale(loss: np.ndarray) -> np.ndarray:
 def split_clean(
     loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int
 ) -> Split:
-    """Fit two Gaussians to the per-sample losses and call the one nearer to zero loss clean.
+    """Fit two Gaussians to the per-sample losses and call the component nearer to zero loss clean.
 
     Parameters
     ----------
-    loss_cls : array of shape (N,), float
-        Classifier loss against the given label, nats.
-    loss_proto : array of shape (N,), float, optional
-        Prototype loss against the given label, nats. Without it the mixture is one-dimensional.
+    loss_cls, loss_proto : array of shape (N,), float
+        Classifier loss and prototype loss against the given label, nats. Without `loss_proto` the mixture is
+        one-dimensional.
     threshold : float
         Posterior above which a sample is clean, in (0, 1).
     seed : int
@@ -121,7 +109,7 @@ def split_clean(
     Returns
     -------
     Split
-        Posterior, decision and the fitted mixture. If all losses agree every posterior is 1.
+        If all losses agree every posterior is 1.
 
     Raises
     ------
@@ -130,22 +118,14 @@ def split_clean(
 
     Source
     ------
-    Paper arXiv:2402.17589v2, the two-dimensional mixture; release: utils/train_utils.py. 10 iterations of EM,
-    tolerance 1e-2, 5e-4 added to the covariances, clean = smaller squared norm of the mean.
-
-    Differs
-    -------
-    Seeded; equal losses give a defined result; the release does neither.
+    Paper arXiv:2402.17589v2, the two-dimensional mixture; release: utils/train_utils.py, gmm_selection. 10 iterations
+    of EM, tolerance 1e-2, 5e-4 added to the covariances, clean = smaller squared norm of the mean. The release is not
+    seeded and divides by zero when all losses agree.
     """
     losses = [np.asarray(x, dtype=np.float64) for x in (loss_cls, loss_proto) if x is not None]
     for name, loss in zip(("loss_cls", "loss_proto"), losses):
-        require(
-            loss.ndim == 1 and len(loss) == len(losses[0]) >= 2,
-            name,
-            "of shape (N,) with N >= 2",
-            loss.shape,
-            "Pass one loss a sample, both for the same samples.",
-        )
+        fits = loss.ndim == 1 and len(loss) == len(losses[0]) >= 2
+        require(fits, name, "of shape (N,) with N >= 2", loss.shape, "Pass one loss a sample, both for the same ones.")
         bad = int((~np.isfinite(loss)).sum())
         require(bad == 0, name, "finite", f"{bad} values that are not", "The network has diverged; lower lr.")
     require(0 < threshold < 1, "threshold", "in (0, 1)", threshold, "The paper uses 0.5.")

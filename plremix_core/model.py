@@ -1,4 +1,4 @@
-"""A network with its two heads, and the prototypes."""
+"""A network with its two heads, the prototypes, and the samples that may move them."""
 
 import math
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from . import backbones
 from .engine.checks import check_labels, require
+from .methods import CrossEntropy
 
 PROJECTION = 128  # D, width of the projection
 PROTO_TEMPERATURE = 0.1  # divides cosine similarities to the prototypes
@@ -31,30 +32,23 @@ class Network(nn.Module):
     in_channels : int
         1 for grey, 3 for colour images.
     kind : str
-        Backbone: preact, resnet50 or inception_resnet_v2; see `backbones.make`.
+        Backbone; see `backbones.make`.
+    head : str
+        mlp, or none: contrast and prototypes see the features themselves.
+    label_loss : nn.Module, optional
+        Loss of the given labels; cross-entropy by default. See `methods`.
     generator : torch.Generator
         Draws the initial weights; the global random state is left alone.
     precision : str
         float32, or bf16: the backbone under autocast; weights, statistics and heads stay float32.
-    head : str
-        mlp, or none: the contrast and the prototypes see the features themselves.
     compile : bool
         Compile the backbone with torch.compile when it is first called; names of the weights stay as they are.
     **options : object
         For the backbone: width, blocks, stem_stride, pooled of preact; pretrained of resnet50.
 
-    Raises
-    ------
-    ValueError
-        If the backbone cannot be had or does not take such images.
-
     Source
     ------
-    Release: models/model.py.
-
-    Differs
-    -------
-    nothing
+    Release: models/model.py. It trains Clothing1M and WebVision in fp16 autocast, CIFAR with TF32.
     """
 
     def __init__(
@@ -63,10 +57,11 @@ class Network(nn.Module):
         in_channels: int = 3,
         kind: str = "preact",
         *,
+        head: str = "mlp",
+        label_loss: nn.Module | None = None,
         generator: torch.Generator,
         precision: str = "float32",
         compile: bool = False,
-        head: str = "mlp",
         **options: object,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -77,7 +72,8 @@ class Network(nn.Module):
             mlp = nn.Linear(width, width), nn.ReLU(), nn.Linear(width, PROJECTION)
             self.projector = nn.Sequential(*mlp) if head == "mlp" else nn.Identity()
         self.register_buffer("prototypes", torch.zeros(num_classes, PROJECTION if head == "mlp" else width))
-        self.precision, self.compiled = precision, compile
+        self.label_loss = label_loss or CrossEntropy(0, num_classes)
+        self.precision = precision
         if compile:
             self.backbone.compile()  # in place: keys of the state stay
 
@@ -97,13 +93,6 @@ class Network(nn.Module):
         """Logits (B, C) of images (B, channels, H, W)."""
         return self.classifier(self.features(images))
 
-    def classify_views(self, views: Tensor) -> Tensor:
-        """Logits (V, B, C) of views (V, B, channels, H, W), as of one call a view in their order, in one call."""
-        if self.compiled:  # one graph for all numbers of views
-            return torch.stack([self.classify(view) for view in views])
-        with backbones.one_by_one(self, len(views)):
-            return self.classify(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-
     def forward(self, images: Tensor) -> Output:
         features = self.features(images)
         return Output(self.classifier(features), F.normalize(self.projector(features), dim=1))
@@ -114,21 +103,16 @@ class Network(nn.Module):
 
 
 def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Normalised mean projection of every class.
+    """Normalised mean projection of every class, (C, D).
 
     Parameters
     ----------
     projections : Tensor of shape (N, D), float
         Projections of un-augmented images.
     labels : Tensor of shape (N,), int64
-        Given labels in [0, C).
+        Given labels in [0, C). A class without samples gets a zero row (the release stops on an assertion).
     num_classes : int
         C.
-
-    Returns
-    -------
-    Tensor of shape (C, D), float
-        Unit rows; zero for a class without samples.
 
     Raises
     ------
@@ -137,11 +121,7 @@ def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Te
 
     Source
     ------
-    Release: utils/train_utils.py, prototypes after warm-up.
-
-    Differs
-    -------
-    A class without samples gives a zero row, the release stops on an assertion.
+    Release: models/model.py, init_prototypes.
     """
     require(projections.ndim == 2, "projections", "of shape (N, D)", tuple(projections.shape), "One row a sample.")
     check_labels(labels, num_classes, size=len(projections))
@@ -150,23 +130,16 @@ def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Te
 
 
 def update_prototypes(prototypes: Tensor, projections: Tensor, labels: Tensor, momentum: float = 0.99) -> Tensor:
-    """Move the prototypes towards the class means of the selected samples.
+    """Move the prototypes (C, D) towards the class means of the selected samples, and normalise them.
 
     Parameters
     ----------
     prototypes : Tensor of shape (C, D), float
         Present prototypes, unit rows.
-    projections : Tensor of shape (N, D), float
-        Projections of the selected samples.
-    labels : Tensor of shape (N,), int64
-        Their predicted labels.
+    projections, labels : Tensor of shape (N, D), float, and (N,), int64
+        Projections of the selected samples and the classifier's labels for them. Classes without samples stay.
     momentum : float
         Share of the old prototype, in [0, 1].
-
-    Returns
-    -------
-    Tensor of shape (C, D), float
-        New unit rows; classes without samples keep theirs.
 
     Raises
     ------
@@ -175,11 +148,7 @@ def update_prototypes(prototypes: Tensor, projections: Tensor, labels: Tensor, m
 
     Source
     ------
-    Release: utils/train_utils.py, prototype update.
-
-    Differs
-    -------
-    nothing
+    Release: models/model.py, update_prototypes.
     """
     require(0 <= momentum <= 1, "momentum", "in [0, 1]", momentum, "The release uses 0.99.")
     means = init_prototypes(projections, labels, len(prototypes))
@@ -205,10 +174,9 @@ def select_confident(
     state : SelfAdaptive
         Threshold and mean prediction so far; both start at 1 / C.
     proto_logits, cls_logits : Tensor of shape (N, C), float
-        Outputs of the divide pass.
+        Outputs for all samples before the epoch.
     progress : float
-        Epoch over number of epochs, in [0, 1]; weight moves from the classifier to the prototypes and back to
-        follow ``alpha = (1 + cos(pi progress)) / 2``.
+        Epoch over number of epochs, in [0, 1]. Their blend gives the classifier the weight (1 + cos(pi progress)) / 2.
     momentum : float
         Share of the old state, in [0, 1].
 
@@ -217,22 +185,18 @@ def select_confident(
     state : SelfAdaptive
         New state.
     selected : Tensor of shape (N,), bool
-        Samples at or above their class's threshold.
-    predicted : Tensor of shape (N,), int64
+        Samples whose blended prediction reaches the threshold of its class.
+    labels : Tensor of shape (N,), int64
         The classifier's labels, under which the selected samples move the prototypes.
 
     Source
     ------
     FreeMatch (arXiv:2205.07246), equations 5 to 8; release: utils/train_utils.py, pseudo_selection.
-
-    Differs
-    -------
-    nothing
     """
     alpha = (1 + math.cos(math.pi * progress)) / 2
     p = torch.softmax((1 - alpha) * proto_logits + alpha * cls_logits, dim=1)
-    confidence, predicted = p.max(dim=1)
+    confidence, blended = p.max(dim=1)
     tau = momentum * state.tau + (1 - momentum) * confidence.mean()
     p_model = momentum * state.p_model + (1 - momentum) * p.mean(dim=0)
-    selected = confidence >= tau * (p_model / p_model.max())[predicted]
+    selected = confidence >= tau * (p_model / p_model.max())[blended]
     return SelfAdaptive(tau, p_model), selected, cls_logits.argmax(dim=1)

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from .config import HUMAN, Config, from_dict
+from .config import Config, from_dict
+from .data.noise import HUMAN
 from .engine.checks import require
 
 TABLE = {  # what differs from Config's defaults; ALL of it is from the release unless SOURCES says otherwise
@@ -44,22 +45,19 @@ SOURCES = {  # where the values come from; a field that is not named is ours and
     "kappa": "release: topk and its milestones in train*.py",
     "contrast": "release: default of --crl in train*.py",
     "warm_up_temperature temperature": "release: InfoNCELoss and PLRLoss as called in train.py",
-    "proto_momentum": "release: models/model.py",
+    "proto_momentum projector": "release: models/model.py",
     "confidence_penalty": "release: uniform_warmup in utils/train_utils*.py",
     "backbone pretrained width blocks stem_stride pooled": "release: models/model_loader.py, models/resnet.py",
     "image_size crop pad flip policy multi_crop": "release: data/data_loader.py; --mcrop as in readme.md",
     "fill": "release: data/auto_augment.py",
-    "dataset noise rate method warm_up_contrast supervised_view": "paper arXiv:2402.17589v2; release: train.py",
+    "dataset noise rate method warm_up_contrast supervised_view": "paper arXiv:2402.17589v2; release: train*.py",
     "train_size": "release: data/clothing1m.py, 1000 x 64 images a training",
 }
 FAULTS = dict(  # what `released` switches; the numbers are those of the README's list of faults
     prototypes_from="peer",  # 1
     short_parts="skip",  # 4
-    extra_epochs=1,  # 9
 )
 PROFILES = ("quick", "full")
-SCHEDULES = ("full", "fast")
-FASTER = 4  # the fast schedule has a quarter of the epochs
 SMALL = dict(  # a network and a schedule for two CPU cores; why, is told in notebook 05
     backbone="preact", width=32, blocks=(1, 1, 1, 1), stem_stride=4, pooled=1, batch_size=32, pad=1, flip=False, fill=0,
     train_size=4000, holdout=500, epochs=16, warm_up=4, steps_per_epoch=40,
@@ -74,7 +72,6 @@ def preset(
     *,
     method: str = "plremix",
     profile: str = "full",
-    schedule: str = "full",
     released: bool = False,
     **changes: object,
 ) -> Config:
@@ -83,25 +80,20 @@ def preset(
     Parameters
     ----------
     dataset : str
-        Key of TABLE: cifar10, cifar100, tiny_imagenet, clothing1m, webvision, and fashion_mnist.
+        Key of TABLE. fashion_mnist is not in the paper and takes the settings of cifar10.
     noise, rate : str, float
-        Kind and nominal rate; lambda_u depends on them. Human noise, label files and "none" have no rate.
+        Kind and nominal rate; lambda_u depends on them. Human noise, label files and "none" have no rate. Human noise
+        on CIFAR takes the lambda_u of the symmetric noise nearest to it; label files need one of their own.
     method : str
-        Key of config.METHODS.
+        Key of methods.METHODS.
     profile : str
         "full": the paper's schedule and backbone. "quick": a small network and a short schedule.
-    schedule : str
-        "full", or the experiment "fast": a quarter of the epochs, every milestone scaled, lr linear to zero.
     released : bool
         Switch on the faults of the release that can be switched: prototypes from the peer's projections (1), epochs
-        without a step when a part has fewer samples than a batch (4), masks of other samples on Clothing1M and
-        WebVision (6), no padding on Tiny-ImageNet (8), one epoch more (9).
+        without a step when a part has fewer samples than a batch (4), no padding on Tiny-ImageNet (8).
     **changes : object
-        Fields of Config that replace the preset's.
-
-    Returns
-    -------
-    Config
+        Fields of Config that replace the preset's. With other `epochs`, warm-up, ramp, kappa and drops of the learning
+        rate move in proportion unless they are given; the release moves the drop alone.
 
     Raises
     ------
@@ -111,21 +103,11 @@ def preset(
     Source
     ------
     Field by field in SOURCES.
-
-    Differs
-    -------
-    fashion_mnist is not in the paper and takes the settings of cifar10; human noise on CIFAR takes the lambda_u of the
-    symmetric noise nearest to it in rate; label files need one of their own. With another number of epochs than the
-    paper's, warm-up, ramp, kappa and drops of the learning rate move in proportion unless they are given (the release
-    moves the drop). Clothing1M and WebVision train in fp16 autocast there, CIFAR with TF32.
-    Faults that are not switchable: 2 and 3 (NaN), 5 (seeds),
-    7 (in none of the paper's settings).
     """
     require(
         dataset in list(TABLE), "dataset", f"one of {', '.join(TABLE)}", dataset, "Or build a Config for your own data."
     )
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
-    require(schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}", schedule, "Check the spelling.")
     require(isinstance(noise, str), "noise", "a name", noise, "Example: sym.")
     require(isinstance(rate, (int, float)), "rate", "a number", rate, "It is a fraction, not a percentage.")
     rate = 0.0 if noise in (*HUMAN, "file", "none") else rate
@@ -136,46 +118,27 @@ def preset(
     if released:
         settings |= FAULTS
         settings |= {"pad": 0} if dataset == "tiny_imagenet" else {}
-        settings |= {"mask_rows": "position"} if dataset in ("clothing1m", "webvision") else {}
     settings |= {name: SMALL[name] for name in SMALL if profile == "quick"}
     if "epochs" in changes:
         settings |= _milestones(settings, changes["epochs"])
-    config = from_dict(settings | changes)
-    return config if schedule == "full" else _faster(config)
+    return from_dict(settings | changes)
 
 
 def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> Config:
     """Settings for a folder of your own images, whose noise nobody knows.
 
+    Every image is used: none is held out, because what is held out is not ranked. Images become squares of 64 pixels;
+    pass flip=False where mirror images mean something else (digits, signs, left and right). **lambda_u is 0**, as the
+    paper sets it for mild, asymmetric and real-world noise; pass lambda_u=25 if about half of the labels are random.
+
     Parameters
     ----------
     num_classes : int
-        C; the numbers of predicted candidates are cut to at most C / 2, or candidate sets would always overlap.
+        C; predicted candidates are cut to at most C / 2, or candidate sets would always overlap.
     profile : str
         "quick": a small network, 16 epochs, minutes on two CPU cores. "full": as the paper on Tiny-ImageNet, a GPU.
     **changes : object
         Arguments of `preset` and fields of Config that replace these.
-
-    Returns
-    -------
-    Config
-        Every image is used: none is held out, because what is held out is not ranked. Images become squares of 64
-        pixels; pass flip=False where mirror images mean something else (digits, signs, left and right).
-        **lambda_u is 0**, as the paper sets it for mild, asymmetric and real-world noise; pass lambda_u=25 if you
-        believe that about half of the labels are random.
-
-    Raises
-    ------
-    ValueError
-        If a name or value is refused.
-
-    Source
-    ------
-    ours; lambda_u and the confidence penalty as on Clothing1M
-
-    Differs
-    -------
-    The release has no settings for data of one's own.
     """
     require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}
@@ -214,9 +177,3 @@ def _milestones(settings: dict, epochs: object) -> dict[str, object]:
         lr_drops=drops,
         kappa=tuple(kappa.items()),
     )
-
-
-def _faster(config: Config) -> Config:
-    scaled = {name: -(-getattr(config, name) // FASTER) for name in ("epochs", "warm_up", "ramp_epochs")}
-    kappa = tuple((-(-start // FASTER), k) for start, k in config.kappa)
-    return config.replace(**scaled, kappa=kappa, lr_drops=(), lr_decay="linear")

@@ -138,7 +138,7 @@ def test_a_newest_checkpoint_that_holds_a_pickle_falls_back_to_the_one_before_wi
 # ------------------------------------------------------------------------------------------------------ one at a time
 
 HOLD = "import sys; from pathlib import Path; from plremix_core import checkpoint, files\n"
-HOLD += "with files.alone(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+HOLD += "with files.folder_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
 
 
 def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_the_first(tmp_path):
@@ -146,10 +146,10 @@ def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_t
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         who = re.escape(f"Another process trains there ({holder.pid} on {socket.gethostname()}): wait for it")
-        with pytest.raises(ValueError, match=who), files.alone(tmp_path):
+        with pytest.raises(ValueError, match=who), files.folder_lock(tmp_path):
             pass
         holder.stdin.close()
-    with files.alone(tmp_path):
+    with files.folder_lock(tmp_path):
         pass
 
 
@@ -163,7 +163,7 @@ def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatc
     with run_one.locked(tmp_path, 0) as lock:
         assert lock is not None
     assert "knows no locks" in caplog.text
-    with files.alone(tmp_path / "run"):
+    with files.folder_lock(tmp_path / "run"):
         assert (tmp_path / "run" / "training.owner").exists()
 
 

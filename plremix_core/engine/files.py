@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written atomically, JSON with a sum of itself, a folder for one training alone."""
+"""Files that are whole or not there: written atomically, JSON with a checksum of itself, a folder for one training alone."""
 
 import contextlib
 import errno
@@ -48,12 +48,12 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_json(path: Path, content: dict[str, object]) -> None:
-    """Write a mapping as JSON, atomically, with the sum of what it holds."""
-    write_atomic(path, json.dumps(content | {"sum": _sum(content)}, indent=1).encode())
+    """Write a mapping as JSON, atomically, with a checksum of what it holds."""
+    write_atomic(path, json.dumps(content | {"sum": _checksum(content)}, indent=1).encode())
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Read a mapping; one that is missing, cut, of another form or does not fit its sum (if it has one) is empty."""
+    """Read a mapping; one that is missing, cut, of another form or does not fit its checksum (if it has one) is empty."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -61,15 +61,15 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         return {}
     expected = content.pop("sum", None)
-    return content if expected in (None, _sum(content)) else {}
+    return content if expected in (None, _checksum(content)) else {}
 
 
-def _sum(content: dict[str, object]) -> str:
+def _checksum(content: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @contextlib.contextmanager
-def alone(folder: Path | None) -> Iterator[None]:
+def folder_lock(folder: Path | None) -> Iterator[None]:
     """Keep other trainings out of a folder while one runs; what a killed one left half written is removed.
 
     Parameters

@@ -5,10 +5,33 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..config import Config
 from .files import write_atomic
 
 LAST = 10  # epochs whose mean is reported as "last"
+COLUMNS = {  # column: meaning; those with a network's number, _1 or _2, stand without it
+    "epoch": "epochs before this one",
+    "kappa": "predicted classes in a candidate set",
+    "lr": "learning rate",
+    "total": "loss that is minimised, mean over the steps",
+    "x": "loss of the labeled part, or of the given labels, nats",
+    "u": "loss of the unlabeled part, mean squared error",
+    "penalty": "penalty on the predictions, nats",
+    "contrast": "mean log ratio of the negatives to the positive, nats",
+    "negatives": "mean number of negatives of an image",
+    "false_negatives": "share of the negative pairs that have one true class",
+    "false_weight": "their share of an anchor's softmax weight over its negatives",
+    "nearest_negative": "largest cosine of an anchor with a negative, mean",
+    "top_k": "share of samples whose true class is among the kappa most probable of the peer",
+    "clean": "samples of the labeled set in the network's own split",
+    "noisy": "samples of the unlabeled set in the network's own split",
+    "auc": "area under the ROC curve of p(clean)",
+    "precision": "share of right labels in the labeled set",
+    "recall": "share of the right labels that are in the labeled set",
+    "proto_accuracy": "share of samples whose nearest prototype is that of the true class",
+    "test_accuracy": "test accuracy of both networks together",
+    "holdout_accuracy": "the same on the hold-out's given labels",
+    "seconds": "duration, seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -20,19 +43,15 @@ class History:
     config : Config
         Settings of the run.
     table : pandas.DataFrame
-        Columns ending in _1 and _2 belong to the two networks: losses (`x`, `u`, `penalty`; `contrast` is the mean
-        log-repulsion in nats), `negatives` (mean images repelling an anchor), `lr`, and of the network's own division
-        `clean` and `noisy` (samples), `auc`, `precision`, `recall`; `proto_accuracy` is the share of training images
-        whose nearest prototype is that of the true class. `test_accuracy` and `holdout_accuracy`
-        (given labels) are those of the ensemble, in [0, 1].
+        See `COLUMNS`; accuracies and shares lie in [0, 1].
     """
 
-    config: Config
+    config: object
     table: pd.DataFrame
 
     @classmethod
-    def from_rows(cls, config: Config, rows: list[dict[str, float]]) -> "History":
-        """Build from rows; warm-up rows lack the columns of the division (NaN)."""
+    def from_rows(cls, config: object, rows: list[dict[str, float]]) -> "History":
+        """Build from rows; warm-up rows lack the columns of the split (NaN)."""
         return cls(config, pd.DataFrame(rows))
 
     @property
@@ -56,7 +75,7 @@ class History:
         """Write the table as CSV, atomically."""
         write_atomic(path, self.table.to_csv(index=False).encode())
 
-    def lines(self) -> list[str]:
-        """One line an epoch, for the log."""
-        rows = self.table.to_dict("records")
-        return [" ".join(f"{key}={value:.4g}" for key, value in row.items() if value == value) for row in rows]
+
+def line(row: dict[str, float]) -> str:
+    """One epoch as a line of the log."""
+    return " ".join(f"{key}={value:.4g}" for key, value in row.items() if value == value)
