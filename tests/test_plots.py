@@ -1,9 +1,89 @@
-"""Figures: what a title may claim, and one colour a method."""
+"""Figures: what a title may claim, what a colour means, and that each is drawn whole in one style."""
 
+import io
+
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
+from PIL import Image
 
 from plremix_core import plots
+from plremix_core.plots.png import small_png
+from plremix_core.plots.style import CLEAN, METHOD_STYLES, NOISY, SMALL, STYLE, line_styles
+
+RNG = np.random.default_rng(0)
+NAMES = ["trouser", "ankle boot", "T-shirt/top"]
+CURVE, UNIT, NOISE = RNG.random((3, 8)), np.linspace(0, 1, 20), np.arange(20) >= 10
+PLANE, MATRIX, POINTS = np.outer(1 - UNIT, 1 - UNIT), RNG.random((3, 3)), RNG.random((20, 2))
+TABLE = pd.DataFrame({"test_accuracy": UNIT, **{f"{c}_{n}": UNIT for c in ("auc", "clean") for n in (1, 2)}})
+BY_HOST = pd.Series(RNG.random(4), pd.MultiIndex.from_product([["ce", "elr"], [1, 2]]))
+MASK = np.eye(3) - (1 - np.eye(3)) * (MATRIX > 0.5)
+IMAGES = RNG.integers(0, 255, (3, 1, 8, 8), dtype=np.uint8)
+FIGURES = {
+    "bench": lambda: plots.bench({"plain": UNIT, "ours": UNIT}, [1000, 4000], [1.0, 3.5], title="here"),
+    "candidate_sets": lambda: plots.candidate_sets(MATRIX > 0.5, np.arange(3), np.array([0, 1, 1]), NAMES),
+    "class_distances": lambda: plots.class_distances({"a": MATRIX, "b": MATRIX}, UNIT, UNIT, NAMES),
+    "class_similarity": lambda: plots.class_similarity({"a": MATRIX, "b": MATRIX}, NAMES),
+    "concept_map": lambda: plots.concept_map(
+        {"00": (0, 0, "start", "see"), "01": (2, 1, "next", "see")}, [("00", "01", "why")], colours={"see": "#EEEEEE"}
+    ),
+    "curve_grid": lambda: plots.curve_grid("finding", {"accuracy": [{"ce": CURVE}] * 2}, ["left", "right"]),
+    "curves": lambda: plots.curves([{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"]),
+    "dots": lambda: plots.dots([{"row": {"ce": UNIT, "plremix": UNIT}}] * 2, ["a", "b"], ["x", "x"], finding="c"),
+    "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
+    "gain_over": lambda: plots.gain_over(BY_HOST, BY_HOST, {"ce": "Cross-entropy", "elr": "ELR"}),
+    "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True]), columns=2),
+    "logit_pushes": lambda: plots.logit_pushes([MATRIX[0], np.zeros(3)], ["a", "b"], wanted=0, given=1),
+    "loss_histograms": lambda: plots.loss_histograms([UNIT], NOISE, UNIT, [UNIT], [1 - UNIT], ["a"]),
+    "loss_planes": lambda: plots.loss_planes(POINTS, NOISE, [PLANE], ["a"]),
+    "maps": lambda: plots.maps("finding", [{"a": POINTS, "b": POINTS}], np.arange(20) % 3, NAMES),
+    "mixture_surfaces": lambda: plots.mixture_surfaces(UNIT, PLANE, PLANE),
+    "noise_rates": lambda: plots.noise_rates([0.2, 0.4], RNG.random((2, 3)), NAMES, {"a": MATRIX, "b": MATRIX}),
+    "on_circle": lambda: plots.on_circle(np.zeros((2, 4)), np.array([0, 0, 1, 1]), ["a", "b"], {"push": UNIT[:4]}),
+    "pair_masks": lambda: plots.pair_masks(np.stack([MASK]), np.array([0, 0, 1]), ["a"]),
+    "soft_targets": lambda: plots.soft_targets(MATRIX, MATRIX, np.arange(3), ["a", "b", "c"], NAMES),
+    "training": lambda: plots.training(TABLE, TABLE, clean=10, warm_up=4, name="plremix"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_drawn_in_the_two_sizes_of_the_style(name):
+    figure = FIGURES[name]()
+    image = Image.open(io.BytesIO(small_png(figure)))
+    assert image.format == "PNG" and image.mode == "P"  # at most 256 colours
+    written = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert {text.get_fontsize() for text in written} <= {STYLE["font.size"], SMALL}
+    assert name in plots.__all__
+
+
+def test_no_figure_is_left_undrawn_here():
+    assert set(plots.__all__) - set(FIGURES) == {"leader"}
+
+
+def test_a_training_without_splits_is_drawn_too():
+    table = TABLE[["test_accuracy"]]
+    accuracy, *_ = plots.training(table, table, clean=10, warm_up=4, name="ce").axes
+    assert len(accuracy.lines) > 2 and "ce 76%" in accuracy.get_title()
+
+
+def test_dots_show_every_value_in_its_row_and_a_bar_at_the_mean():
+    rows = {"upper": {"plremix": [1.0, 2.0, 6.0], "other": [5.0, 5.0]}, "lower": {"other": [8.0]}}
+    (ax,) = plots.dots([rows], ["finding"], ["unit"]).axes
+    shown = [tuple(place) for dots in ax.collections for place in np.round(dots.get_offsets(), 3)]
+    expected = [(1, -0.2), (2, -0.2), (6, -0.2), (5, 0.2), (5, 0.2), (8, 1.2)]
+    assert sorted(shown) == sorted(expected)
+    bars = {(x, round(y, 3)) for line in ax.lines if line.get_marker() == "|" for x, y in zip(*line.get_data())}
+    assert {bar for bar in bars if np.isfinite(bar[0])} == {(3, -0.2), (5, 0.2), (8, 1.2)}
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["upper", "lower"]
+
+
+def test_equal_values_of_a_row_lie_side_by_side():
+    figure = plots.dots([{"row": {"": [0.0] * 4}}], ["finding"], ["unit"])
+    small_png(figure)
+    places = figure.axes[0].collections[0].get_offsets()
+    assert len(np.unique(np.round(places, 6), axis=0)) == 4
 
 
 @pytest.mark.parametrize("lead, expected", [(0.05, "b"), (0.03, None)])
@@ -15,13 +95,12 @@ def test_a_leader_leads_by_more_than_both_deviations_together(lead, expected):
 
 
 def test_a_method_keeps_its_colour_whoever_stands_beside_it_and_lends_it_to_nobody():
-    alone = plots.line_styles(["naive"])["naive"]
-    beside = plots.line_styles(["one", "two", "three", "naive", "four"])
-    assert beside["naive"] == alone
+    beside = line_styles(["one", "two", "three", "naive", "four"])
+    assert beside["naive"] == METHOD_STYLES["naive"]
     assert len({colour for colour, _ in beside.values()}) == 5
 
 
 def test_clean_and_noisy_keep_their_meaning():
-    found = plots.line_styles(["noisy samples", "clean samples", "another"])
-    assert found["clean samples"][0] == plots.CLEAN and found["noisy samples"][0] == plots.NOISY
-    assert found["another"][0] not in (plots.CLEAN, plots.NOISY)
+    found = line_styles(["noisy samples", "clean samples", "another"])
+    assert found["clean samples"][0] == CLEAN and found["noisy samples"][0] == NOISY
+    assert found["another"][0] not in (CLEAN, NOISY)

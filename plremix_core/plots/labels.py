@@ -1,12 +1,40 @@
-"""Labels: noise rates, losses of clean and noisy samples, soft targets."""
+"""Images and their labels: given, true and predicted."""
 
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CLEAN, COLOURS, NOISY, UNUSED, panels
+from .style import CLEAN, COLOURS, NOISY, SMALL, UNUSED, in_style, legend_below, panels
 
 
+@in_style
+def image_grid(images, titles: list[str], wrong=None, columns: int = 10) -> Figure:
+    """Small pictures with a title each.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, 1 or 3, H, W), uint8
+        Pictures.
+    titles : list of str
+        One a picture.
+    wrong : ndarray of shape (n,), bool, optional
+        A cross and the colour of noisy samples before these titles, elsewhere a tick and that of clean ones.
+    columns : int
+        Pictures a row.
+    """
+    rows = -(-len(images) // columns)
+    figure, axes = panels(columns, rows, width=9.5, height=1.45)
+    for ax in axes.flat:
+        ax.axis("off")
+    marks = {None: ("", "black"), True: ("✗ ", NOISY), False: ("✓ ", CLEAN)}
+    told = [None] * len(images) if wrong is None else [bool(bad) for bad in wrong]
+    for ax, image, title, (mark, colour) in zip(axes.flat, images, titles, map(marks.get, told)):
+        ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
+        ax.set_title(mark + title, color=colour, fontsize=SMALL, parse_math=False)  # names are text from outside
+    return figure
+
+
+@in_style
 def fitted_line(x, given, wrong, grid, probability, titles: list[str]) -> Figure:
     """Points `x` (n,) with given labels 0 or 1 and `wrong` (n,) bool; P(class 1) (G,) over `grid` (G,), one a panel."""
     figure, axes = panels(len(probability), sharey=True)
@@ -17,10 +45,11 @@ def fitted_line(x, given, wrong, grid, probability, titles: list[str]) -> Figure
         ax.plot(x[wrong], given[wrong], "x", color=NOISY, markersize=9, markeredgewidth=2.5, label="noisy sample")
         ax.set(title=title, xlabel="input x (no unit)", ylim=(-0.1, 1.1))
     axes[0, 0].set_ylabel("given label, P(class 1)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure)
     return figure
 
 
+@in_style
 def noise_rates(nominal, real, class_names, matrices: dict) -> Figure:
     """Real rates (R, S) of S seeds over nominal (R,); by title, a matrix (C, C): given labels of every true class."""
     figure, axes = panels(1 + len(matrices), height=3.7)
@@ -31,52 +60,15 @@ def noise_rates(nominal, real, class_names, matrices: dict) -> Figure:
     ax.set(title="The real rate lies below the nominal", xlabel="nominal rate r (fraction)")
     ax.set_ylabel("real rate (fraction)")
     ax.legend(loc="upper left")
-    for number, (ax, (title, matrix)) in enumerate(zip(axes[0, 1:], matrices.items()), 1):
-        last = number == len(matrices)
+    for ax, (title, matrix) in zip(axes[0, 1:], matrices.items()):
+        first, last = ax is axes[0, 1], ax is axes[0, -1]
         style = dict(cmap="Blues", vmin=0, vmax=1, square=True, cbar=last, cbar_kws={"label": "share of the class"})
-        sns.heatmap(matrix, ax=ax, yticklabels=class_names if number == 1 else False, **style)
-        ax.set(
-            title=title,
-            xlabel="given label (number, in the order of the rows)",
-            ylabel="true label" if number == 1 else "",
-        )
+        sns.heatmap(matrix, ax=ax, yticklabels=class_names if first else False, **style)
+        ax.set(title=title, xlabel="given label (number of the row)", ylabel="true label" if first else "")
     return figure
 
 
-def loss_histograms(losses, noisy, grid, density, posterior, titles: list[str], *, threshold: float = 0.5) -> Figure:
-    """Scaled losses of the clean and of the noisy samples with the mixture fitted to them, one panel a division.
-
-    Parameters
-    ----------
-    losses : sequence of ndarray of shape (N,)
-        Losses scaled to [0, 1].
-    noisy : ndarray of shape (N,), bool
-        Samples whose given label is wrong.
-    grid, density, posterior : ndarray of shape (G,), sequences of (G,)
-        From `Split.on_grid`; shaded where the posterior of the clean component exceeds `threshold`.
-    titles : list of str
-        One a panel.
-
-    Returns
-    -------
-    Figure
-    """
-    figure, axes = panels(len(losses))
-    bins = [i / 25 for i in range(26)]
-    for ax, loss, line, p_clean, title in zip(axes[0], losses, density, posterior, titles):
-        groups = {"clean samples": (~noisy, CLEAN, ""), "noisy samples": (noisy, NOISY, "////")}
-        for name, (members, colour, hatch) in groups.items():
-            style = dict(color=colour, alpha=0.45, hatch=hatch, edgecolor=colour, label=name)
-            ax.hist(loss[members], bins, weights=[25 / len(loss)] * members.sum(), histtype="stepfilled", **style)
-        ax.plot(grid, line, color="black", label="mixture")
-        says = dict(color=UNUSED, alpha=0.25, transform=ax.get_xaxis_transform(), label="mixture says clean")
-        ax.fill_between(grid, 0, 1, where=p_clean > threshold, **says)
-        ax.set(title=title, xlabel="classifier loss, scaled to [0, 1]")
-    axes[0, 0].set_ylabel("density (per unit of scaled loss)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return figure
-
-
+@in_style
 def soft_targets(predicted, targets, given, titles: list[str], class_names) -> Figure:
     """Prediction and target (K, C) of K samples, one panel each, with the given label (K,) marked."""
     figure, axes = panels(len(targets), width=3.7 * len(targets), height=3.3, sharey=True)
@@ -86,7 +78,25 @@ def soft_targets(predicted, targets, given, titles: list[str], class_names) -> F
         ax.bar(classes + 0.2, after, 0.4, color=COLOURS[0], hatch="///", edgecolor="white", label="target")
         ax.plot(label, 1.07, "v", color="black", markersize=9, label="given label")
         ax.set(title=title, ylim=(0, 1.15), xticks=classes)
-        ax.set_xticklabels(class_names, rotation=60, ha="right", fontsize=8)
+        ax.set_xticklabels(class_names, rotation=60, ha="right", rotation_mode="anchor")
     axes[0, 0].set_ylabel("probability")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure)
+    return figure
+
+
+@in_style
+def logit_pushes(pushes, titles: list[str], *, wanted: int, given: int) -> Figure:
+    """Push of one step on the logits (C,) of one image, one panel a method; `wanted` is its true class."""
+    pushes = list(pushes)
+    figure, axes = panels(len(pushes), width=3.4 * len(pushes), height=3.1, sharey=True)
+    classes = np.arange(len(pushes[0]))
+    colours = [{wanted: CLEAN, given: NOISY}.get(c, UNUSED) for c in classes]
+    names = [{wanted: f"{c}\ntrue", given: f"{c}\ngiven"}.get(c, str(c)) for c in classes]
+    for ax, push, title in zip(axes[0], pushes, titles):
+        ax.bar(classes, push, color=colours, hatch=["////" if c == given else "" for c in classes], edgecolor="white")
+        ax.axhline(0, color="black", linewidth=0.8)
+        if not np.any(push):
+            ax.text(classes.mean(), 0, "0: not used", ha="center", va="bottom")
+        ax.set(title=title, xlabel="class", xticks=classes, xticklabels=names)
+    axes[0, 0].set_ylabel("push on the logit\n(minus the gradient)")
     return figure

@@ -4,36 +4,31 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import CLEAN, COLOURS, NOISY, UNUSED, panels
+from .style import CLEAN, COLOURS, NOISY, UNUSED, in_style, legend_below, panels
 
 
+@in_style
 def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
     """Points of two classes on a circle, and what pushes them along it; points in one spot are counted.
 
     Parameters
     ----------
     angles : ndarray of shape (K, n)
-        Radians; one panel a row.
+        Radians, one row a panel.
     classes : ndarray of shape (n,), 0 or 1
         Class of each point.
     titles : list of str
         One a panel.
     pushes : dict of str to ndarray of shape (n,)
         Arrows of the first panel by name, counter-clockwise if positive.
-
-    Returns
-    -------
-    Figure
     """
-    figure, axes = panels(len(angles), width=3.4 * len(angles), height=3.6, subplot_kw=dict(aspect="equal"))
+    figure, axes = panels(len(angles), width=max(3.4 * len(angles), 5), height=3.8, subplot_kw=dict(aspect="equal"))
     x, y = np.cos(angles), np.sin(angles)
     for ax, across, up, title in zip(axes[0], x, y, titles):
         ax.add_patch(mpl.patches.Circle((0, 0), 1, fill=False, color=UNUSED))
-        for c, style in enumerate(
-            (dict(marker="o", markerfacecolor="black"), dict(marker="s", markerfacecolor="white"))
-        ):
-            style |= dict(linestyle="", markersize=9, markeredgecolor="black", label=f"class {c}")
-            ax.plot(across[classes == c], up[classes == c], **style)
+        for c, (marker, face) in enumerate((("o", "black"), ("s", "white"))):
+            style = dict(markerfacecolor=face, markeredgecolor="black", markersize=9, label=f"class {c}")
+            ax.plot(across[classes == c], up[classes == c], marker, **style)
             _count_spots(ax, across[classes == c], up[classes == c])
         ax.set(title=title, xlim=(-1.6, 1.6), ylim=(-1.45, 1.65))
         ax.set_axis_off()
@@ -43,7 +38,7 @@ def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
         arrows = (radius * x[0], radius * y[0], -length * y[0], length * x[0])
         style = dict(angles="xy", scale_units="xy", scale=1, width=0.016, color=COLOURS[number], label=name)
         axes[0, 0].quiver(*arrows, **style)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    legend_below(figure, columns=4 if len(angles) > 1 else 2)
     return figure
 
 
@@ -53,15 +48,16 @@ def _count_spots(ax, x, y) -> None:
         ax.text(1.22 * x[i], 1.22 * y[i], f"{together[i].sum()}×", ha="center", va="center")
 
 
+@in_style
 def candidate_sets(member, given, true, class_names) -> Figure:
     """Candidate sets `member` (B, C) bool as a picture, with given and true labels (B,) marked."""
     figure, axes = panels(1, width=7.2, height=3.6)
-    ax, samples = axes[0, 0], np.arange(len(given))
+    ax, samples, right = axes[0, 0], np.arange(len(given)), given == true
     ax.imshow(member.T, cmap=mpl.colors.ListedColormap(["white", "#BFDFF2"]), aspect="auto", origin="lower")
     ax.plot(samples, true, "s", color="black", markersize=17, fillstyle="none", label="true label")
-    ax.plot(samples[given == true], given[given == true], "o", color=CLEAN, markersize=8, label="given label, right")
+    ax.plot(samples[right], given[right], "o", color=CLEAN, markersize=8, label="given label, right")
     style = dict(color=NOISY, markersize=9, markeredgewidth=2.5, label="given label, wrong")
-    ax.plot(samples[given != true], given[given != true], "x", **style)
+    ax.plot(samples[~right], given[~right], "x", **style)
     ax.set_xticks(np.arange(len(given) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(class_names) + 1) - 0.5, minor=True)
     ax.grid(which="minor", color="#DDDDDD")
@@ -69,13 +65,14 @@ def candidate_sets(member, given, true, class_names) -> Figure:
     ax.set_xticks(samples)
     ax.set_yticks(range(len(class_names)), class_names)
     ax.set(title="No shaded row in common: the two samples repel", xlabel="sample (number)", ylabel="class")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    legend_below(figure)
     return figure
 
 
+@in_style
 def pair_masks(masks, true, titles: list[str]) -> Figure:
     """Masks (K, B, B) as pictures, one panel each, for samples sorted by their true labels (B,)."""
-    figure, axes = panels(len(masks), width=3.3 * len(masks), height=3.8)
+    figure, axes = panels(len(masks), width=max(3.3 * len(masks), 5), height=3.8)
     names = ["left alone", "itself: other view attracts", "repels, other class", "repels, same class (false)"]
     colours = ["#EEEEEE", "black", COLOURS[0], COLOURS[1]]
     same = true[:, None] == true[None]
@@ -88,7 +85,7 @@ def pair_masks(masks, true, titles: list[str]) -> Figure:
         ax.set(title=title, xlabel="sample j, by true class")
         ax.tick_params(labelbottom=False, labelleft=False, length=0)
     axes[0, 0].set_ylabel("sample i, by true class")
-    figure.get_layout_engine().set(h_pad=0.07)
     patches = [mpl.patches.Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names)]
+    figure.get_layout_engine().set(h_pad=0.07)
     figure.legend(handles=patches, loc="outside lower center", ncols=4 if len(masks) > 2 else 2)
     return figure

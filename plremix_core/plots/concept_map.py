@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from .style import panels
+from .style import SMALL, in_style, panels
 
 
+@in_style
 def concept_map(nodes: dict, arrows: list, *, colours: dict) -> Figure:
     """Boxes and the ideas that lead from one to the next.
 
@@ -16,25 +17,21 @@ def concept_map(nodes: dict, arrows: list, *, colours: dict) -> Figure:
         From, to, and what is handed on.
     colours : dict of str to str
         Fill of every kind of box, which is named in the legend.
-
-    Returns
-    -------
-    Figure
     """
     figure, axes = panels(1, width=11.5, height=5)
     ax = axes[0, 0]
     boxes = {}
     for number, (x, y, text, kind) in nodes.items():
         box = dict(boxstyle="round,pad=0.45", facecolor=colours[kind], edgecolor="#333333", linewidth=1.2)
-        style = dict(ha="center", va="center", fontsize=10, color="black", bbox=box, zorder=5)
+        style = dict(ha="center", va="center", color="black", bbox=box, zorder=5)
         boxes[number] = ax.text(x, y, f"{number}\n{text}", **style).get_bbox_patch()
     for start, end, idea in arrows:
         a, b = nodes[start][:2], nodes[end][:2]
         ends = dict(patchA=boxes[start], patchB=boxes[end], shrinkA=2, shrinkB=3)
         ax.annotate("", b, a, arrowprops=dict(arrowstyle="-|>", color="#444444", lw=1.4, mutation_scale=14, **ends))
-        label = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none")
-        place = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
-        ax.text(*place, idea, ha="center", va="center", fontsize=8.5, style="italic", bbox=label, zorder=4)
+        style = dict(ha="center", va="center", fontsize=SMALL, style="italic", zorder=4)
+        white = dict(boxstyle="round,pad=0.1", facecolor="white", edgecolor="none")
+        ax.text((a[0] + b[0]) / 2, (a[1] + b[1]) / 2, idea, bbox=white, **style)
     for kind, colour in colours.items():
         ax.plot([], [], "s", color=colour, markeredgecolor="#333333", markersize=10, label=kind)
     xs, ys = zip(*[node[:2] for node in nodes.values()])

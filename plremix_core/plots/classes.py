@@ -1,0 +1,73 @@
+"""Classes in the space of projections: maps, distances and prototypes."""
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from .style import CLASS_COLOURS, COLOURS, NOISY, UNUSED, in_style, panels
+
+
+@in_style
+def maps(finding: str, rows: list[dict], labels, names) -> Figure:
+    """Small multiples of two-dimensional maps, coloured and marked by class, with one legend.
+
+    Parameters
+    ----------
+    finding : str
+        Title of the whole.
+    rows : list of dict of str to ndarray of shape (n, 2)
+        Maps by title, one row of panels an entry.
+    labels : ndarray of shape (n,), or list of list of such arrays
+        Class of each point; nested like `rows` if it is not the same everywhere.
+    names : sequence of str
+        One name a class.
+    """
+    columns = max(map(len, rows))
+    figure, axes = panels(columns, len(rows), width=3.3 * columns + 1.2, height=3.0)
+    for i, row in enumerate(rows):
+        for j, (title, points) in enumerate(row.items()):
+            ax, classes = axes[i, j], labels[i][j] if isinstance(labels, list) else labels
+            for c, name in enumerate(names):
+                style = dict(s=10, marker="osD^vP*X<>"[c % 10], color=CLASS_COLOURS[c % 10], alpha=0.7, linewidths=0)
+                ax.scatter(*points[classes == c].T, label=name, **style)
+            ax.set(title=title, xticks=[], yticks=[])
+            ax.set_aspect("equal", adjustable="datalim")
+            ax.set_xlabel("coordinate 1 (no unit)" if i == len(rows) - 1 else "")
+        axes[i, 0].set_ylabel("coordinate 2 (no unit)")
+    figure.suptitle(finding)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", markerscale=2)
+    return figure
+
+
+@in_style
+def class_distances(matrices: dict, share, change, class_names) -> Figure:
+    """Class distances (C, C) by title; over the `share` (P,) of repelling pairs the `change` (P,) of distance."""
+    figure, axes = panels(len(matrices) + 1, width=13, height=4.2)
+    _heatmaps(figure, axes[0, :-1], matrices, class_names, top=2, label="mean cosine distance")
+    ax = axes[0, -1]
+    ax.axhline(0, color=UNUSED, linewidth=0.8)
+    ax.plot(share, change, "o", color=COLOURS[0], alpha=0.7)
+    ax.set(title="Classes seldom repelled come closer", xlabel="pairs that repel (share of the class pair)")
+    ax.set_ylabel("change of cosine distance")
+    return figure
+
+
+@in_style
+def class_similarity(matrices: dict, class_names) -> Figure:
+    """Cosines (C, C) by title, prototypes of true (rows) and of given labels (columns), dot: largest of a row."""
+    figure, axes = panels(len(matrices), width=3.3 * len(matrices) + 0.8, height=4, sharey=True)
+    _heatmaps(figure, axes[0], matrices, class_names, top=1, label="cosine")
+    for ax, matrix in zip(axes[0], matrices.values()):
+        ax.plot(matrix.argmax(axis=1) + 0.5, np.arange(len(matrix)) + 0.5, "o", color=NOISY, markersize=5)
+        ax.set_xlabel("prototype of the given labels")
+    axes[0, 0].set_ylabel("prototype of the true labels")
+    return figure
+
+
+def _heatmaps(figure: Figure, axes, matrices: dict, class_names, *, top: float, label: str) -> None:
+    """One matrix of classes a panel, all on one scale."""
+    for ax, (title, matrix) in zip(axes, matrices.items()):
+        ticks = dict(xticklabels=class_names, yticklabels=class_names)
+        sns.heatmap(matrix, ax=ax, cmap="Blues", vmin=0, vmax=top, square=True, cbar=False, **ticks)
+        ax.set_title(title)
+    figure.colorbar(axes[0].collections[0], ax=axes, label=label, shrink=0.7)

@@ -1,0 +1,119 @@
+"""Curves over epochs or another count: every seed thin behind the mean of the seeds."""
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .style import UNUSED, in_style, legend_below, line_styles, panels
+
+
+@in_style
+def curves(
+    series: list[dict],
+    titles: list[str],
+    ylabels: list[str],
+    *,
+    x=None,
+    xlabel: str = "epochs trained",
+    ticks: list | None = None,
+    sharey: bool = False,
+) -> Figure:
+    """One panel an entry of `series`; one legend if all panels name the same curves.
+
+    Parameters
+    ----------
+    series : list of dict of str to ndarray of shape (S, E)
+        Curves of a panel by name, S seeds and E epochs; colour and line are those of `line_styles`.
+    titles, ylabels : list of str
+        One a panel; a title is the finding, a label the quantity and its unit.
+    x : ndarray of shape (E,), optional
+        Places on the horizontal axis instead of 1, 2, ...
+    xlabel : str
+        Label of that axis.
+    ticks : list of str or int, optional
+        What stands at its E places instead of 1, 2, ...
+    sharey : bool
+        One vertical scale for all panels.
+    """
+    figure, axes = panels(len(series), height=3.6, sharey=sharey)
+    alike = len(series) > 1 and all(list(group) == list(series[0]) for group in series)
+    for ax, group, title, ylabel in zip(axes[0], series, titles, ylabels):
+        _lines(ax, group, x)
+        if ticks is not None:
+            ax.set_xticks(range(1, len(ticks) + 1), ticks)
+        if ax.get_ylim()[0] < 0 < ax.get_ylim()[1]:
+            ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
+        ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        if not alike:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+    if alike:
+        legend_below(figure, columns=2 * len(series))
+    return figure
+
+
+@in_style
+def curve_grid(finding: str, rows: dict[str, list[dict]], titles: list[str]) -> Figure:
+    """Small multiples under one finding: a row a quantity with its unit, a column a setting, groups as for `curves`."""
+    figure, axes = panels(len(titles), len(rows), width=2.3 * len(titles) + 1, height=2.2, sharex="col", sharey="row")
+    for line, (ylabel, groups) in zip(axes, rows.items()):
+        line[0].set_ylabel(ylabel)
+        for ax, group in zip(line, groups):
+            _lines(ax, group)
+    for ax, title in zip(axes[0], titles):
+        ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel("epochs trained")
+    legend_below(figure, columns=6)
+    figure.suptitle(finding)
+    return figure
+
+
+@in_style
+def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
+    """Curves of one training beside those of plain cross-entropy, and its splits.
+
+    Parameters
+    ----------
+    table, baseline : DataFrame
+        `History.table` of the method and of cross-entropy.
+    clean : int
+        True number of clean samples.
+    warm_up : int
+        Epochs before the first split, which a grey line ends.
+    name : str
+        Of the method.
+    """
+    figure, axes = panels(3, width=12, height=3.6)
+    accuracy = {name: table, "cross-entropy": baseline}
+    accuracy = {method: one["test_accuracy"].to_numpy()[None] for method, one in accuracy.items()}
+    auc, called = (
+        {f"network {n}": table[f"{column}_{n}"].to_numpy()[None] for n in (1, 2) if f"{column}_{n}" in table}
+        for column in ("auc", "clean")
+    )
+    axes[0, 2].axhline(clean, color=UNUSED, linestyle="--", label="true number")
+    for ax, group in zip(axes[0], (accuracy, auc, called)):
+        _lines(ax, group)
+        ax.axvline(warm_up + 0.5, color=UNUSED, linewidth=0.8)
+        ax.set(xlabel="epochs trained", xlim=(0.5, len(table) + 0.5))
+        if group:
+            ax.legend()
+    ends = [values[0, -10:].mean() for values in accuracy.values()]  # as `History.last`
+    axes[0, 0].set_title("Last ten epochs: {} {:.0%},\ncross-entropy {:.0%}".format(name, *ends))
+    axes[0, 0].set_ylabel("test accuracy (fraction)")
+    if auc:
+        axes[0, 1].set_title(f"The split ends at AUC {auc['network 1'][0, -1]:.2f}")
+        axes[0, 2].set_title(f"{called['network 1'][0, -1]:,.0f} are called clean, {clean:,} are")
+    axes[0, 1].set_ylabel("AUC of p(clean)")
+    axes[0, 2].set_ylabel("samples called clean")
+    return figure
+
+
+def _lines(ax, group: dict, x=None) -> None:
+    """Draw a group of curves into a panel."""
+    styles = line_styles(group)
+    for name, values in group.items():
+        colour, dash = styles[name]
+        marker = {"clean": "o", "noisy": "x"}.get(name.split()[0], "")
+        places = range(1, values.shape[1] + 1) if x is None else x
+        ax.plot(places, values.T, color=colour, linewidth=0.7, alpha=0.45)
+        ax.plot(places, values.mean(axis=0), label=name, color=colour, linestyle=dash, marker=marker, linewidth=2)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
