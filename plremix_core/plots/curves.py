@@ -17,7 +17,7 @@ def curves(
     ticks: list | None = None,
     sharey: bool = False,
 ) -> Figure:
-    """One panel an entry of `series`; one legend if all panels name the same curves.
+    """One panel an entry of `series`; one legend if all panels have the same curves.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def curves(
         One vertical scale for all panels.
     """
     figure, axes = panels(len(series), height=3.6, sharey=sharey)
-    alike = len(series) > 1 and all(list(group) == list(series[0]) for group in series)
+    alike = all(list(group) == list(series[0]) for group in series)
     for ax, group, title, ylabel in zip(axes[0], series, titles, ylabels):
         _lines(ax, group, x)
         if ticks is not None:
@@ -44,7 +44,7 @@ def curves(
             ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if not alike:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     if alike:
         legend_below(figure, columns=2 * len(series))
     return figure
