@@ -95,7 +95,7 @@ def test_links_to_folders_are_left_out_with_a_warning_and_links_to_files_are_rea
     (cat / "away").symlink_to(pets / "outside")
     (cat / "dogs").symlink_to("../dog")
     (dog / "linked.png").symlink_to(pets / "outside" / "0.png")
-    with pytest.warns(UserWarning, match="3 links to folders are left out, .*: cat/away, cat/dogs, cat/loop"):
+    with pytest.warns(UserWarning, match="3 entries are .*links to folders, and are left out: cat/away, cat/dogs, cat/loop"):
         found = data.from_folder(pets, "train", image_size=8)
     assert list(zip(shades(found.images), found.given.tolist())) == [
         *((10, 0), (11, 0), (12, 0)),
@@ -109,7 +109,7 @@ def test_links_to_folders_are_left_out_with_a_warning_and_links_to_files_are_rea
 def test_files_that_are_not_read_are_told(pets):
     (pets / "train" / "cat" / "notes.txt").write_text("no picture, no warning")
     (pets / "train" / "cat" / "a.heic").write_bytes(b"")
-    with pytest.warns(UserWarning, match="1 files are not .jpg, .*are left out, the first is cat/a.heic"):
+    with pytest.warns(UserWarning, match="1 entries are no .jpg, .*are left out: cat/a.heic"):
         assert len(data.from_folder(pets, "train", image_size=8).images) == 6
 
 

@@ -1,5 +1,6 @@
 """Label files: what is read, what is refused by name; the human labels of CIFAR-N."""
 
+import dataclasses
 import json
 import os
 import re
@@ -57,10 +58,10 @@ def test_one_of_several_arrays_is_named_after_two_colons(tmp_path):
 
 def test_an_unnamed_one_of_several_arrays_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.array(LABELS), y=np.array(LABELS))
-    message = r"label_file .*a.npz must hold one array, or be named as path::array, got x, y. Name one of them."
+    message = r"label_file .*a.npz must be with one column, or one named label .of an .npz: path::name., got 'x, y'. Name one"
     with pytest.raises(ValueError, match=message):
         label_files.read(tmp_path / "a.npz", 6, 4)
-    with pytest.raises(ValueError, match=r"a.npz must hold an array 'z', got x, y. Name one of them."):
+    with pytest.raises(ValueError, match=r"a.npz must be with an array 'z', got 'x, y'. Name one of them."):
         label_files.read(f"{tmp_path / 'a.npz'}::z", 6, 4)
 
 
@@ -97,13 +98,13 @@ def test_forms_of_csv_that_are_read(tmp_path, text):
         ([*LABELS, 1], r"must be of shape \(6,\), got \(7,\)"),
         ([3, 0, 2, 2, 1, 4], r"must be in \[0, 4\), got 4. Is it of another data set\?"),
         ([3, 0, 2, 2, 1, -1], r"must be in \[0, 4\), got -1"),
-        ([3.0, 0.0, 2.0, 2.5, 1.0, 3.0], "must (be of|hold) whole numbers, got .*Number classes from 0."),
-        ([], r"must (be of shape \(6,\)|be of whole numbers|hold)"),
+        ([3.0, 0.0, 2.0, 2.5, 1.0, 3.0], "must be (of )?(a )?whole numbers?, got .*Number classes from 0."),
+        ([], r"must be (of shape \(6,\)|of whole numbers|a readable)"),
     ],
 )
 def test_wrong_labels_are_refused_by_the_name_of_the_file(tmp_path, kind, labels, message):
     path = written(tmp_path, kind, labels)
-    with pytest.raises(ValueError, match=f"^label_file {re.escape(str(path))} {message}"):
+    with pytest.raises(ValueError, match=f"^label_file {re.escape(str(path))}(, entry [0-9]+,)? {message}"):
         label_files.read(path, 6, 4)
 
 
@@ -112,7 +113,7 @@ def test_wrong_labels_are_refused_by_the_name_of_the_file(tmp_path, kind, labels
 def test_something_else_under_the_right_name_is_refused(tmp_path, kind, content):
     path = tmp_path / f"labels{kind}"
     path.write_text(content)
-    with pytest.raises(ValueError, match=f"^label_file {re.escape(str(path))} must"):
+    with pytest.raises(ValueError, match=f"^label_file {re.escape(str(path))}(, entry 0,)? must"):
         label_files.read(path, 6, 4)
 
 
@@ -160,37 +161,37 @@ def test_arrays_of_another_type_or_shape_are_refused(tmp_path, array, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("3", "hold a list or an object from index to label, got 3"),
-        ("[3, 0, true, 2, 1, 3]", "hold whole numbers, got True at position 2"),
-        ("[3, 0, null, 2, 1, 3]", "hold whole numbers, got None at position 2"),
-        ("[3, 0, NaN, 2, 1, 3]", "hold whole numbers, got nan at position 2"),
-        ("[[3, 0, 2, 2, 1, 3]]", "hold whole numbers, got .* at position 0"),
-        ('{"0": 3, "1": 0, "3": 2}', "have each index from 0 to 2 once"),
-        ('{"0": 3, "1": 0, "a": 2}', "hold whole numbers, got 'a' at position 2"),
-        ('{"0": 3, "1": 0, "1": 2}', "name each index once"),
-        ("[" * 100_000, "be a readable .json, got RecursionError"),
+        ("3", " must be a readable .json, got .*neither a list nor an object from index to label"),
+        ("[3, 0, true, 2, 1, 3]", ", entry 2, must be a whole number, got True"),
+        ("[3, 0, null, 2, 1, 3]", ", entry 2, must be a whole number, got None"),
+        ("[3, 0, NaN, 2, 1, 3]", ", entry 2, must be a whole number, got nan"),
+        ("[[3, 0, 2, 2, 1, 3]]", ", entry 0, must be a whole number, got .*"),
+        ('{"0": 3, "1": 0, "3": 2}', " must be of each index from 0 to 2 once"),
+        ('{"0": 3, "1": 0, "a": 2}', ", entry 2, must be a whole number, got 'a'"),
+        ('{"0": 3, "1": 0, "1": 2}', " must be of each index from 0 to 2 once"),
+        ("[" * 100_000, " must be a readable .json, got RecursionError"),
     ],
 )
 def test_json_of_another_form_is_refused(tmp_path, text, message):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ValueError, match=f"a.json must {message}"):
+    with pytest.raises(ValueError, match=f"a.json{message}"):
         label_files.read(tmp_path / "a.json", 6, 4)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "have a column label, or one column, got .*'a', 'b'"),
-        ("1,2\n1,2\n", "have a column label, or one column, got .*'1', '2'"),
-        ("label,b\n1\n", "have equally many entries in every row"),
-        ("label\n1\ncat\n", "hold whole numbers, got 'cat' at position 1"),
-        ("label\n1\n1.5\n", "hold whole numbers, got '1.5' at position 1"),
-        ("index,label\n0,1\n0,1\n", "have each index from 0 to 1 once"),
+        ("a,b\n1,2\n", " must be with one column, or one named label .*, got 'a, b'"),
+        ("1,2\n1,2\n", " must be with one column, or one named label .*, got '0, 1'"),
+        ("label,b\n1\n", " must be a readable .csv, got .*rows of several lengths"),
+        ("label\n1\ncat\n", ", entry 1, must be a whole number, got 'cat'"),
+        ("label\n1\n1.5\n", ", entry 1, must be a whole number, got '1.5'"),
+        ("index,label\n0,1\n0,1\n", " must be of each index from 0 to 1 once"),
     ],
 )
 def test_csv_of_another_form_is_refused(tmp_path, text, message):
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(ValueError, match=f"a.csv must {message}"):
+    with pytest.raises(ValueError, match=f"a.csv{message}"):
         label_files.read(tmp_path / "a.csv", 2, 4)
 
 
@@ -256,7 +257,8 @@ def small(monkeypatch):
     import hashlib
 
     content = hashlib.sha256(WORSE.astype(np.uint8).tobytes()).hexdigest()[:16]
-    monkeypatch.setitem(label_files.HUMAN_LABELS, "worse", ("cifar10", "worse_label", content))
+    source = dataclasses.replace(catalogue.SOURCES["cifar10"], human={"worse": ("worse_label", content)})
+    monkeypatch.setitem(catalogue.SOURCES, "cifar10", source)
 
 
 def renamed(path, old, new):
@@ -289,7 +291,7 @@ def test_an_npz_of_the_same_arrays_is_read(small, tmp_path):
 
 def test_a_hostile_original_file_is_refused_and_never_executed(small, tmp_path):
     torch.save(human_arrays() | {"worse_label": Trap()}, tmp_path / "CIFAR-10_human.pt")
-    with pytest.raises(ValueError, match=r"CIFAR-10_human.pt must be a file of CIFAR-N, got .*Delete it and fetch it"):
+    with pytest.raises(ValueError, match=r"CIFAR-10_human.pt must be a readable .pt, got .*write or fetch it again"):
         label_files.human("worse", "cifar10", tmp_path, TRUE)
 
 
@@ -303,7 +305,7 @@ def test_the_permission_to_read_arrays_ends_with_the_reading(small, tmp_path):
 @pytest.mark.parametrize("name", ["CIFAR-10_human.pt", "cifar10n_labels.npz"])
 def test_something_else_under_the_name_of_human_labels_is_refused(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name} must be a file of CIFAR-N, got"):
+    with pytest.raises(ValueError, match=f"{name} must be a readable .*, got"):
         label_files.human("worse", "cifar10", tmp_path, TRUE)
 
 
@@ -322,7 +324,7 @@ def test_human_labels_in_another_order_are_refused(small, tmp_path):
 
 @pytest.mark.parametrize(("dataset", "noise_kind", "file"), [("cifar10", "aggre", "10"), ("cifar100", "fine", "100")])
 def test_missing_human_labels_are_told_with_source_licence_and_place(tmp_path, dataset, noise_kind, file):
-    message = f"file of human labels must be CIFAR-{file}_human.pt or cifar{file}n_labels.npz, got 'none'. Download .*"
+    message = f"file of human labels must be CIFAR-{file}_human.pt or cifar{file}n_labels.npz, got None. Download .*"
     message += "github.com/UCSC-REAL/cifar-10-100n .*CC BY-NC 4.0, therefore not bundled.* put it into "
     with pytest.raises(ValueError, match=message + re.escape(str(tmp_path))):
         label_files.human(noise_kind, dataset, tmp_path, TRUE)
@@ -349,10 +351,9 @@ RATES = {"aggre": 0.0901, "random1": 0.17234, "random2": 0.18122, "random3": 0.1
 def test_real_human_labels_have_the_published_rates(kind):
     dataset = "cifar100" if kind == "fine" else "cifar10"
     folder = Path(os.environ.get("PLREMIX_DATA", "/nowhere"))
-    if not (folder / catalogue.FILES[dataset]).is_file() or not any(
-        (folder / name).is_file() for name in label_files.HUMAN_FILES[dataset]
-    ):
+    source = catalogue.SOURCES[dataset]
+    if not (folder / source.file).is_file() or not any((folder / name).is_file() for name in source.human_files):
         pytest.skip(f"PLREMIX_DATA does not name a folder with {dataset}.npz and its human labels")
-    found = data.prepare(Config(dataset=dataset, noise=kind), folder / catalogue.FILES[dataset])
+    found = data.prepare(Config(dataset=dataset, noise=kind), folder / source.file)
     assert found.real_rate == pytest.approx(RATES[kind], abs=1e-9)
     assert noise.real_rate(found.given.numpy(), found.true.numpy()) == found.real_rate

@@ -1,4 +1,4 @@
-"""What a training needs of a data set: images, given labels, test set, names; made of arrays or by `data`."""
+"""What a training needs of a data set: images, given labels, test set and names."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,52 +8,27 @@ import torch
 from torch import Tensor
 
 from ..engine.checks import check_labels, require
-from . import noise
 from .image_files import ImageFiles
+from .noise import real_rate
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with given labels, and the true ones where they are known.
-
-    Attributes
-    ----------
-    name : str
-        Name of the data set.
-    images, test_images : Tensor or ImageFiles of shape (N, channels, H, W), uint8
-        Training and test images, in memory or read from files when they are wanted. There may be no test images.
-    given : Tensor of shape (N,), int64
-        Given labels of the training images, which may be wrong.
-    true : Tensor of shape (N,), int64, or None
-        True labels of the training images, if known. Never used for training.
-    test_labels : Tensor of shape (M,), int64
-        True labels of the test images.
-    class_names : tuple of str
-        One name a class; C = its length.
-    mean, std : tuple of float
-        For normalisation, pixels in [0, 1], one value a channel.
-    holdout_images, holdout_given : Tensor or ImageFiles, and Tensor
-        Training images set aside, with their given (wrong or right) labels, or Clothing1M's validation images; may be
-        empty.
-    origin : str
-        Signature of the files that the images come from, whether they are in memory or not; empty for arrays.
-    files : tuple of str
-        Paths of the training images' files below the folder of the set, in the order of `images`; empty for arrays.
-    """
+    """Images with given labels, and the true ones where they are known; images are uint8 (N, channels, H, W)."""
 
     name: str
-    images: Tensor | ImageFiles
-    given: Tensor
-    true: Tensor | None
-    test_images: Tensor | ImageFiles
-    test_labels: Tensor
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
+    images: Tensor | ImageFiles  # of training, in memory or read from files while training
+    given: Tensor  # given labels (N,), int64, which may be wrong
+    true: Tensor | None  # true labels (N,), if known; never used for training
+    test_images: Tensor | ImageFiles  # there may be none
+    test_labels: Tensor  # true labels (M,) of the test images
+    class_names: tuple[str, ...]  # one a class
+    mean: tuple[float, ...]  # for normalisation, pixels in [0, 1], one value a channel
     std: tuple[float, ...]
-    holdout_images: Tensor | ImageFiles
-    holdout_given: Tensor
-    origin: str = ""
-    files: tuple[str, ...] = ()
+    holdout_images: Tensor | ImageFiles  # training images set aside, or Clothing1M's validation images; maybe none
+    holdout_given: Tensor  # their given labels
+    origin: str = ""  # signature of the files that images come from, in memory or not; empty for arrays
+    files: tuple[str, ...] = ()  # paths of the files of `images` below the folder of the set; empty for arrays
 
     @property
     def num_classes(self) -> int:
@@ -63,7 +38,7 @@ class Dataset:
     @property
     def real_rate(self) -> float | None:
         """Share of the given labels that are wrong, in [0, 1]; None if the true ones are unknown."""
-        return None if self.true is None else noise.real_rate(self.given.numpy(), self.true.numpy())
+        return None if self.true is None else real_rate(self.given.numpy(), self.true.numpy())
 
     def fingerprint(self) -> str:
         """First 12 hex digits of the SHA-256 over training images (or `origin`), given labels and test set."""
@@ -74,9 +49,10 @@ class Dataset:
         return digest.hexdigest()[:12]
 
 
-def _channels_first(images: np.ndarray) -> Tensor:
-    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.array(images, order="C"))  # a copy: what was passed may change or be read-only
+def measure(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of images (N, c, H, W), uint8, pixels in [0, 1]; no deviation is 0."""
+    pixels = images.double().div(255).transpose(0, 1).flatten(1)  # (N, c, H, W) -> (c, N*H*W)
+    return tuple(pixels.mean(dim=1).tolist()), tuple(pixels.std(dim=1).clamp_min(1e-3).tolist())
 
 
 def from_arrays(
@@ -90,7 +66,7 @@ def from_arrays(
     name: str = "arrays",
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
 ) -> Dataset:
-    """Make a data set of arrays.
+    """Make a data set of arrays, which are copied.
 
     Parameters
     ----------
@@ -101,52 +77,37 @@ def from_arrays(
     class_names : tuple of str
         One name a class.
     true : ndarray of shape (N,), optional
-        True labels of the training images, to measure the division by.
-    name : str
-        Shown in reports.
+        True labels of the training images, to measure the split by.
     statistics : pair of tuples of float, optional
-        Mean and deviation a channel of pixels in [0, 1]; measured on `images` if left out.
-
-    Returns
-    -------
-    Dataset
+        Mean and deviation a channel, pixels in [0, 1]; by default measured on `images`.
 
     Raises
     ------
     ValueError
         If an array has another type or shape, or a label lies outside [0, C).
-
-    Source
-    ------
-    ours
-
-    Differs
-    -------
-    nothing
     """
-    for label, array in (("images", images), ("test_images", test_images)):
+    for key, array in (("images", images), ("test_images", test_images)):
         shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)
-        require(array.dtype == np.uint8, label, "uint8", array.dtype, "Scale to 0..255 and convert.")
-        require(shape_ok, label, "of shape (N, H, W) or (N, H, W, 3)", array.shape, "Move the channels last.")
+        require(array.dtype == np.uint8, key, "uint8", array.dtype, "Scale to 0..255 and convert.")
+        require(shape_ok, key, "of shape (N, H, W) or (N, H, W, 3)", array.shape, "Move the channels last.")
     require(images.size > 0, "images", "at least one, of at least one pixel", images.shape, "Was anything read?")
-    require(
-        images.shape[1:] == test_images.shape[1:],
-        "test_images",
-        f"shaped {images.shape[1:]}",
-        test_images.shape[1:],
-        "Resize.",
-    )
-    train = _channels_first(images)
+    single, other = images.shape[1:], test_images.shape[1:]
+    require(single == other, "test_images", f"shaped {single}", other, "Resize.")
     labels = {"given": given, "test_labels": test_labels} | ({} if true is None else {"true": true})
     for key, value in labels.items():
         kind = np.asarray(value).dtype
         require(np.issubdtype(kind, np.integer), key, "integers", kind, "Number the classes from 0.")
-    labels = {key: torch.from_numpy(np.asarray(value).astype(np.int64)) for key, value in labels.items()}
-    for key, value in labels.items():
-        check_labels(value, len(class_names), len(test_images if key == "test_labels" else images), key)
-    if statistics is None:
-        pixels = train.double().div(255).transpose(0, 1).flatten(1)  # (N, c, H, W) -> (c, N*H*W)
-        statistics = tuple(pixels.mean(dim=1).tolist()), tuple(pixels.std(dim=1).clamp_min(1e-3).tolist())
-    empty = train[:0], labels["given"][:0]
-    tests = _channels_first(test_images), labels["test_labels"]
-    return Dataset(name, train, labels["given"], labels.get("true"), *tests, tuple(class_names), *statistics, *empty)
+        labels[key] = torch.from_numpy(np.asarray(value).astype(np.int64))
+        check_labels(labels[key], len(class_names), len(test_images if key == "test_labels" else images), key)
+    train, test = _channels_first(images), _channels_first(test_images)
+    mean, std = statistics or measure(train)
+    return Dataset(
+        name, train, labels["given"], labels.get("true"), test, labels["test_labels"], tuple(class_names), mean, std,
+        holdout_images=train[:0], holdout_given=labels["given"][:0],
+    )  # fmt: skip
+
+
+def _channels_first(images: np.ndarray) -> Tensor:
+    """Copy images (N, H, W) or (N, H, W, 3) into a tensor (N, c, H, W)."""
+    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    return torch.from_numpy(np.array(images, order="C"))
