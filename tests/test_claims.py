@@ -11,7 +11,7 @@ from plremix_core.lessons import claims, lesson
 TEXT = "| claim | sentence |\n|---|---|\n| C9.1 | one is small |"
 
 
-def small(folder, table=TEXT, code='lab.claim("C9.1", "s", 1, "< 2", breaks=["coin"])'):
+def small(folder, table=TEXT, code='lesson.claim("C9.1", "s", 1, "< 2", breaks=["coin"])'):
     folder.mkdir(exist_ok=True)
     nbformat.write(new_notebook(cells=[new_markdown_cell(table), new_code_cell(code)]), folder / "99_x.ipynb")
     return folder
@@ -24,9 +24,8 @@ def linked(tmp_path, monkeypatch, **changes):
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_losses.py").write_text("def test_it_sharpens():\n    losses.sharpen(1)\n")
     notebooks = small(tmp_path / "notebooks")
-    monkeypatch.setattr(claims.equations, "__defaults__", (tmp_path / "e.yaml",))
-    monkeypatch.setattr(claims.declared, "__defaults__", (notebooks,))
-    monkeypatch.setattr(claims.tests_of, "__defaults__", (tmp_path / "tests",))
+    for name, path in dict(EQUATIONS=tmp_path / "e.yaml", NOTEBOOKS=notebooks, TESTS=tmp_path / "tests").items():
+        monkeypatch.setattr(claims, name, path)
 
 
 def kept():
@@ -47,11 +46,11 @@ def test_every_test_it_names_exists():
 def test_every_claim_of_every_notebook_is_in_it_and_every_equation_has_a_claim_a_function_and_a_test():
     table = kept()
     assert set(table["claim"]) == set(claims.declared()) and len(set(table["claim"])) >= 40
-    assert set(table["id"]) == {link["id"] for link in claims.equations()}
+    assert set(table["id"]) == {link["id"] for link in yaml.safe_load(claims.EQUATIONS.read_text())}
     assert (table[["functions", "tests", "notebook", "sentence", "controls", "source", "what"]] != "").all().all()
 
 
-def test_named_controls_exist(tmp_path):
+def test_named_controls_exist():
     for name, found in claims.declared().items():
         assert found["controls"] and set(found["controls"]) <= set(lesson.CONTROLS), name
 
@@ -80,15 +79,14 @@ def test_broken_links_are_refused_by_name(tmp_path, monkeypatch, changes, messag
 
 def test_an_equation_without_a_claim_is_refused(tmp_path, monkeypatch):
     linked(tmp_path, monkeypatch)
-    one = claims.equations()
-    both = [*one, one[0] | dict(id="E2", claims=[])]
-    monkeypatch.setattr(claims, "equations", lambda: both)
+    one = yaml.safe_load(claims.EQUATIONS.read_text())
+    claims.EQUATIONS.write_text(yaml.safe_dump([*one, one[0] | dict(id="E2", claims=[])]))
     with pytest.raises(ValueError, match="equation must be under at least one claim, got 'E2'"):
         claims.table()
 
 
 @pytest.mark.parametrize(("table", "code"), [("nothing", None), (TEXT, "1"), (TEXT.replace("9.1", "9.2"), None)])
-def test_a_claim_in_the_table_alone_or_in_the_code_alone_is_refused(tmp_path, table, code):
-    folder = small(tmp_path / "n", table, *([code] if code else []))
+def test_a_claim_in_the_table_alone_or_in_the_code_alone_is_refused(tmp_path, monkeypatch, table, code):
+    monkeypatch.setattr(claims, "NOTEBOOKS", small(tmp_path / "n", table, *([code] if code else [])))
     with pytest.raises(ValueError, match="claims of 99_x.ipynb must be declared in its table and checked in its code"):
-        claims.declared(folder)
+        claims.declared()

@@ -1,12 +1,19 @@
-"""Controls: what a reader can break in a notebook, so that a claim which rests on it fails; `lab.start` does it."""
+"""Controls: what a reader can break in a notebook, so that a claim which rests on it fails; `lesson.start` does it.
+
+A control replaces an attribute of a module or class; code that imports the function itself keeps the original.
+"""
 
 import itertools
 
 import numpy as np
+import torch
 
-from .. import gmm, losses, model, presets
+from .. import gmm, losses, model, presets, trainer
 from ..data import noise
-from ..engine import checkpoint
+
+
+def _all_negatives(logits: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:
+    return losses.all_negatives(len(labels), labels.device)
 
 
 def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
@@ -19,9 +26,9 @@ def _unseeded(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, thr
     return _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=next(_STARTS))
 
 
-def _forget_momentum(trainer, state: dict) -> None:
-    _RESTORE(trainer, state)
-    for optimizer in trainer.optimizers:
+def _forget_momentum(self: trainer.Trainer, state: dict) -> None:
+    _LOAD(self, state)
+    for optimizer in self.optimizers:
         optimizer.state.clear()
 
 
@@ -30,34 +37,23 @@ def _everyone(*arguments, **options):
     return state, selected | True, predicted
 
 
-_SPLIT, _CONTRAST, _RESTORE = gmm.split_clean, losses.CONTRASTS["info_nce"], checkpoint.restore
-_SELECT = model.select_confident
+_SPLIT, _SELECT, _LOAD = gmm.split_clean, model.select_confident, trainer.Trainer.load_state_dict
 _STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
-CONTROLS = {  # name: (what it breaks, module, attribute, replacement)
-    "all_negatives": (
-        "every pair repels",
-        losses,
-        "plr_mask",
-        lambda logits, labels, k: losses.all_negatives(len(labels)),
-    ),
+_INFO_NCE = losses.CONTRASTS["info_nce"]
+_TRADE = "recorded results trade places: "
+CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement); no module: methods that trade names
+    "all_negatives": ("every pair is a negative pair", losses, "plr_mask", _all_negatives),
     "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
     "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
-    "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _CONTRAST, "info_nce": _CONTRAST}),
-    "forget_momentum": ("resuming forgets the optimizers' momentum", checkpoint, "restore", _forget_momentum),
-    "swap_methods": ("recorded results trade places: ours and plain cross-entropy", None, "", None),
-    "swap_prototypes": ("recorded results trade places: own prototypes and the peer's", None, "", None),
-    "swap_epochs": ("recorded results trade places: cross-entropy's mean over epochs and its last one", None, "", None),
-    "swap_cleaned": ("recorded results trade places: labels relabelled by PLReMix and as given", None, "", None),
-    "swap_arms": ("recorded results trade places: with PLR and without", None, "", None),
+    "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _INFO_NCE, "info_nce": _INFO_NCE}),
+    "forget_momentum": ("resuming forgets the momentum", trainer.Trainer, "load_state_dict", _forget_momentum),
+    "swap_methods": (_TRADE + "ours and plain cross-entropy", None, "", ("plremix", "ce")),
+    "swap_prototypes": (_TRADE + "own prototypes and the peer's", None, "", ("own prototypes", "peer's prototypes")),
+    "swap_epochs": (_TRADE + "cross-entropy's mean and last epoch", None, "", ("ce, mean of epochs", "ce")),
+    "swap_cleaned": (_TRADE + "labels relabelled and as given", None, "", ("ce, relabelled by plremix", "ce")),
+    "swap_arms": (_TRADE + "with PLR and without", None, "", ("plr", "none")),
     "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
     "blunt": ("sharpening does nothing", losses, "sharpen", lambda probabilities, temperature=0.5: probabilities),
     "all_confident": ("every sample is confident", model, "select_confident", _everyone),
     "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
-}
-SWAPS = {  # names of methods in recorded tables
-    "swap_methods": ("plremix", "ce"),
-    "swap_prototypes": ("own prototypes", "peer's prototypes"),
-    "swap_epochs": ("ce, mean of epochs", "ce"),
-    "swap_cleaned": ("ce, relabelled by plremix", "ce"),
-    "swap_arms": ("plr", "none"),
 }

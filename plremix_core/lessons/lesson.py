@@ -1,7 +1,7 @@
 """Inside a notebook: start, show, say, claim, exercise, explore, finish.
 
-A notebook calls `start` once and then the methods of the `Lesson` it gets. The runner (`batch.py`) reads the records
-that `claim` and `finish` leave in the outputs.
+A notebook calls `start` once and then the methods of the `Lesson` it gets; `runner` reads the records that `claim` and
+`finish` leave in the outputs.
 """
 
 import itertools
@@ -19,27 +19,23 @@ from ..engine import provenance
 from ..engine.checks import require
 from ..engine.files import ROOT
 from ..plots.png import show_as_png
-from .controls import CONTROLS, SWAPS
+from ..presets import PROFILES
+from .controls import CONTROLS
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
-PROFILES = ("quick", "full")
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
-Check = Callable[[object], bool | str]  # True: right; False or a hint: not
+Check = Callable[[object], bool | str]  # of an answer: True if it is right, else False or a hint
 
 
-class ClaimError(AssertionError):
-    """A claim does not hold, or holds although its mechanism was broken."""
-
-
-class ExerciseError(AssertionError):
-    """A checker refuses the solution, or accepts the misconception that it must refuse."""
+class LessonError(AssertionError):
+    """A claim fails, or holds although its mechanism was broken; or an exercise's checker judges wrongly."""
 
 
 @dataclass
 class Lesson:
-    """One running notebook: its settings, the claims checked so far and the time it started."""
+    """One running notebook: its settings, the claims checked so far and when it started."""
 
     notebook: str
     profile: str
@@ -50,7 +46,7 @@ class Lesson:
     records: list[dict] = field(default_factory=list)
 
     def show(self, name: str, figure: Figure, caption: str, *, cover: bool = False) -> None:
-        """Display a figure with its number and a caption, also its alternative text; the index shows the cover."""
+        """Display a numbered figure; its caption is also its alternative text. The index of a run shows the cover."""
         display(figure, metadata={"image/png": {"alt": caption, "cover": cover}})
         display(Markdown(f"*{name}. {caption}*"))
 
@@ -63,28 +59,17 @@ class Lesson:
 
         Parameters
         ----------
-        name : str
-            As in the notebook's table of claims, for example C3.1.
-        sentence : str
-            What is claimed.
         value : float or sequence of float
             What was measured; every entry (one a seed, say) must satisfy the rule.
         rule : str
             Comparison and bound, for example "> 0.05".
         breaks : sequence of str
-            Controls under which the claim must fail, at least one of `CONTROLS`.
-
-        Raises
-        ------
-        ClaimError
-            If the claim does not hold; under one of its controls, if it holds.
+            Controls under which the claim must fail; a `LessonError` is raised if it holds under one, or fails without.
         """
         sign, bound = rule.split()
         require(sign in RULES, "rule", f"one of {', '.join(RULES)} and a bound", rule, 'Example: "> 0.05".')
-        for control in breaks:
-            require(
-                control in CONTROLS, "breaks", f"controls out of {', '.join(CONTROLS)}", control, "Check the spelling."
-            )
+        unknown = [control for control in breaks if control not in CONTROLS]
+        require(not unknown, "breaks", f"controls out of {', '.join(CONTROLS)}", unknown, "Check the spelling.")
         require(len(breaks) > 0, "breaks", "at least one control", breaks, "A claim that cannot fail claims nothing.")
         require(name not in [r["name"] for r in self.records], "claim", "checked once", name, "Use another number.")
         values = np.atleast_1d(np.asarray(value, dtype=float))
@@ -100,17 +85,16 @@ class Lesson:
         markdown = f"**{name} {state}** · {sentence} · measured {shown}, rule `{rule}`{note}"
         _keep(CLAIM_MIME, record, text, markdown)
         if holds != expected and not (self.control and expected):
-            raise ClaimError(text)
+            raise LessonError(text)
 
     def skip(self, name: str, reason: str) -> None:
         """Leave a claim out that the data at hand cannot decide; it counts neither as held nor as failed."""
         record = dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[])
         self.records.append(record)
-        text = f"{name} skipped: {reason}"
-        _keep(CLAIM_MIME, record, text, f"**{name} skipped** · {reason}")
+        _keep(CLAIM_MIME, record, f"{name} skipped: {reason}", f"**{name} skipped** · {reason}")
 
     def exercise(self, name: str, answer: object, check: Check) -> None:
-        """Judge an answer: None is "not yet"; `check` returns True, or False or a hint."""
+        """Judge an answer; None is "not yet"."""
         if answer is None:
             print(f"{name}: not yet. Write your answer in place of None and run the cell again.")
             return
@@ -118,25 +102,15 @@ class Lesson:
         print(f"{name}: right." if right else f"{name}: not right. {hint or 'Try again.'}")
 
     def solution(self, name: str, answer: object, check: Check, *, named: str, wrong: object) -> None:
-        """Show that the checker of an exercise takes the solution and meets a misconception with a hint.
+        """Show that `check` takes the solution of an exercise and meets a misconception with a hint.
 
-        Parameters
-        ----------
-        name, answer, check : str, object, callable
-            As for `exercise`.
-        named, wrong : str, object
-            A misconception in words, and the answer that follows from it.
-
-        Raises
-        ------
-        ExerciseError
-            If `check` refuses the answer, or has no hint for the misconception (unless a control is switched on).
+        `named` is the misconception in words, `wrong` the answer that follows from it.
         """
         (right, _), (fooled, hint) = _judge(answer, check), _judge(wrong, check)
         record = dict(name=name, right=right, misconception=named, refused=not fooled, hint=hint)
         text = f"{name}: {'right' if right else 'NOT RIGHT'}. Who thinks that {named} is told: {hint}"
         if not self.control and not (right and not fooled and hint):
-            raise ExerciseError(text)
+            raise LessonError(text)
         _keep(EXERCISE_MIME, record, text, text)
 
     def explore(
@@ -144,15 +118,8 @@ class Lesson:
     ) -> None:
         """Draw fixed panels, then, if interactive, a slider for each of `values`.
 
-        Parameters
-        ----------
-        draw : callable
-            From one value of each name to a figure.
-        panels : sequence of dict, optional
-            Settings of the fixed panels; every combination of `values` if None; none if empty, where the figure
-            above shows them.
-        **values : sequence of float
-            By name, what the slider offers.
+        `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels: every
+        combination of `values` if None, no panel if empty.
         """
         if panels is None:
             panels = [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
@@ -170,34 +137,27 @@ class Lesson:
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it."""
         path = ROOT / "data" / "results" / f"{name}.csv"
-        require(
-            path.exists(),
-            "recorded study",
-            "present in data/results",
-            path.name,
-            "Run `plremix sweep` and `plremix report --record` to make it.",
-        )
+        remedy = "Run `plremix sweep` and `plremix report --record` to make it."
+        require(path.exists(), "recorded study", "present in data/results", path.name, remedy)
         return self.swapped(pd.read_csv(path))
 
     def swapped(self, table: pd.DataFrame) -> pd.DataFrame:
         """Let two methods of a recorded table trade names, if the control is one that does so and both are in it."""
-        ours, other = SWAPS.get(self.control, ("", ""))
-        if not ours or not {ours, other} <= set(table["method"]):
+        if not self.control.startswith("swap_"):
             return table
-        return table.assign(method=table["method"].replace({ours: other, other: ours}))
+        one, other = CONTROLS[self.control][3]
+        if not {one, other} <= set(table["method"]):
+            return table
+        return table.assign(method=table["method"].replace({one: other, other: one}))
 
     def finish(self) -> None:
         """Print the provenance footer and leave the record that every cell was reached."""
-        seconds = time.perf_counter() - self.started
-        broken = [r["name"] for r in self.records if not r["holds"] and not r.get("skipped")]
         if self.control and not any(self.control in r["breaks"] for r in self.records):
-            raise ClaimError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
-        record = dict(notebook=self.notebook, seconds=seconds, claims=[r["name"] for r in self.records], broken=broken)
-        record |= dict(versions=provenance.versions(), device=provenance.in_words())
-        held = sum(r["holds"] for r in self.records)
-        text = (
-            f"{held} of {len(self.records)} claims hold · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}"
-        )
+            raise LessonError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
+        seconds = time.perf_counter() - self.started
+        record = dict(notebook=self.notebook, versions=provenance.versions(), device=provenance.in_words())
+        held = f"{sum(r['holds'] for r in self.records)} of {len(self.records)} claims hold"
+        text = f"{held} · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}"
         display({FINISH_MIME: record, "text/plain": text}, raw=True)
 
 
@@ -208,31 +168,17 @@ def start(
 
     Parameters
     ----------
-    notebook : str
-        Two digits, for example "03".
     profile : str
         quick (two CPU cores) or full (as in the paper, needs a GPU).
     seed : int
         Every random number of the notebook follows from it.
     control : str
-        Name of a mechanism to break, or "" for none; see `CONTROLS`. Breaking lasts until the kernel ends.
-    interactive : bool
-        Sliders as well as fixed pictures.
-
-    Returns
-    -------
-    Lesson
-
-    Raises
-    ------
-    ValueError
-        If a value is not one of these.
+        Name of a mechanism to break, or "" for none; see `CONTROLS`. It stays broken until the kernel ends.
     """
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")
-    require(
-        control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check the spelling."
-    )
+    known = f"empty or one of {', '.join(CONTROLS)}"
+    require(control in ("", *CONTROLS), "control", known, control, "Check the spelling.")
     show_as_png()
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
     if control:

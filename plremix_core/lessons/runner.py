@@ -1,37 +1,39 @@
-"""Outside the notebooks: run them by papermill in processes of their own and judge what came out.
+"""Outside the notebooks: run them by papermill, each in a process of its own, and judge what came out.
 
 papermill alone lets through unknown and wrongly typed parameters, `sys.exit(0)`, empty notebooks and skipped cells
-with exit status 0; everything here exists to notice that.
+with exit status 0; this file notices them.
 """
 
 import ast
 import difflib
 import json
-import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import joblib
 import nbformat
 from tqdm.auto import tqdm
 
 from ..engine.checks import require
-from ..engine.files import write_atomic
-from .html import write_index, write_page
+from ..engine.files import ROOT, write_atomic
+from .html import outputs_of, write_index, write_page
 from .lesson import CLAIM_MIME, FINISH_MIME
-from .process import How, in_process
+from .process import run_process
 
+NOTEBOOKS = ROOT / "notebooks"
 FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
-TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one notebook came to: `status` is "ok" or "failed" with the `reason`; claims as held of declared."""
+    """Outcome of one notebook: `status` is "ok" or "failed" with the `reason`; claims as held of declared."""
 
     notebook: str
     title: str
@@ -43,16 +45,17 @@ class Result:
     claims: list[dict]
 
 
+def read(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook."""
+    return nbformat.read(path, as_version=4)
+
+
 def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, object]]:
     """Read the parameters cell: name to (type, default).
 
-    Raises
-    ------
-    ValueError
-        If there is not exactly one such cell or it holds anything but typed literals (a derived value would keep
-        its default when papermill injects another).
+    Anything but typed literals is refused: a derived value would keep its default when papermill injects another.
     """
-    cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    cells = [cell for cell in notebook.cells if "parameters" in tags_of(cell)]
     require(len(cells) == 1, "parameters cell", "tagged once", len(cells), "Tag one cell 'parameters'.")
     found = {}
     for statement in ast.parse(cells[0].source).body:
@@ -63,40 +66,20 @@ def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, obje
     return found
 
 
-def read(path: Path) -> nbformat.NotebookNode:
-    """Read a notebook."""
-    return nbformat.read(path, as_version=4)
+def tags_of(cell: nbformat.NotebookNode) -> set[str]:
+    """Tags of a cell."""
+    return set(cell.metadata.get("tags", []))
 
 
 def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
-    """Refuse what papermill would let through, before anything starts.
+    """Refuse what papermill would let through, before anything starts, and return the declared claims.
 
-    Parameters
-    ----------
-    path : Path
-        Notebook.
-    parameters : dict
-        Values to inject.
-    drop : iterable of str
-        Tags of cells that will be left out.
-
-    Returns
-    -------
-    list of str
-        The claims the notebook declares in its Markdown tables, less those checked in cells that are left out.
+    These are the claims in the notebook's tables, without those checked in cells that carry a tag in `drop`.
 
     Raises
     ------
     ValueError
         If a parameter is unknown or of another type, a cell would be skipped, or no claim is declared.
-
-    Source
-    ------
-    ours
-
-    Differs
-    -------
-    papermill 2.7 only warns.
     """
     notebook = read(path)
     known = parameters_of(notebook)
@@ -108,136 +91,122 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
         right = type(value) is kind or (kind is float and type(value) is int)
         require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
     for cell in notebook.cells:
-        tags = FORBIDDEN_TAGS & set(cell.metadata.get("tags", []))
-        require(not tags, "cell tags", f"none of {', '.join(sorted(FORBIDDEN_TAGS))}", sorted(tags), "Remove the tag.")
+        bad = sorted(FORBIDDEN_TAGS & tags_of(cell))
+        require(not bad, "cell tags", f"none of {', '.join(sorted(FORBIDDEN_TAGS))}", bad, "Remove the tag.")
     declared = [name for c in notebook.cells if c.cell_type == "markdown" for name in DECLARED.findall(c.source)]
     require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
     require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
-    dropped = "".join(c.source for c in notebook.cells if set(drop) & set(c.metadata.get("tags", [])))
+    dropped = "".join(cell.source for cell in notebook.cells if set(drop) & tags_of(cell))
     return [name for name in declared if f'"{name}"' not in dropped]
 
 
 def records(notebook: nbformat.NotebookNode, mime: str) -> list[dict]:
-    """All output records of one MIME type."""
-    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
-    return [out["data"][mime] for out in outputs if mime in out.get("data", {})]
+    """Collect the output records of one MIME type."""
+    return [output["data"][mime] for output in outputs_of(notebook) if mime in output.get("data", {})]
 
 
 def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "") -> str:
     """Say why an executed notebook is not acceptable, or "" if it is."""
-    for cell in notebook.cells:
-        for out in cell.get("outputs", []):
-            if out.output_type == "error":
-                return f"{out.ename}: {out.evalue}"
-    pending = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip() and c.execution_count is None]
+    errors = [output for output in outputs_of(notebook) if output.output_type == "error"]
+    if errors:
+        return f"{errors[0].ename}: {errors[0].evalue}"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    pending = [cell for cell in code if cell.execution_count is None]
     if pending:
         return f"{len(pending)} cells were never run (early exit or dead kernel)"
     if not records(notebook, FINISH_MIME):
-        return "lab.finish() was not reached"
-    claims = records(notebook, CLAIM_MIME)
-    missing = sorted(set(declared) - {claim["name"] for claim in claims})
-    if missing:
+        return "lesson.finish() was not reached"
+    claims = {claim["name"]: claim for claim in records(notebook, CLAIM_MIME)}
+    if missing := sorted(set(declared) - set(claims)):
         return f"declared but never checked: {', '.join(missing)}"
-    extra = sorted({claim["name"] for claim in claims} - set(declared))
-    if extra:
+    if extra := sorted(set(claims) - set(declared)):
         return f"checked but not declared: {', '.join(extra)}"
-    wrong = [c["name"] for c in claims if not c["holds"] and not c.get("skipped") and not control]
+    wrong = [name for name, c in claims.items() if not c["holds"] and not c.get("skipped") and not control]
     return f"claims that fail: {', '.join(wrong)}" if wrong else ""
 
 
 def run_notebook(
-    path: Path, folder: Path, parameters: dict[str, object], timeout: float, threads: int, how: How | None = None
+    path: Path,
+    folder: Path,
+    parameters: dict[str, object],
+    timeout: float,
+    threads: int,
+    *,
+    drop: tuple[str, ...] = (),
+    environment: dict[str, str] | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Result:
-    """Execute one notebook by papermill in a process group of its own and judge the outcome.
+    """Execute one notebook into `folder`, in a process of its own, and judge the outcome.
+
+    Errors of the notebook are not raised here; a refused parameter is, before anything has been started.
 
     Parameters
     ----------
-    path : Path
-        Notebook.
-    folder : Path
-        The executed notebook and ``<name>.log`` go here.
-    parameters : dict
-        Values to inject.
     timeout : float
-        Seconds after which the process group is killed.
+        Seconds after which the process and its kernel are killed.
     threads : int
         Threads for numerical libraries; 0 = as the environment says.
-    how : How, optional
-        What else there is to say.
-
-    Returns
-    -------
-    Result
-        Never raises for what the notebook does; only for refused parameters (`inspect`).
+    drop : tuple of str
+        Tags of cells to leave out.
+    environment : dict of str to str, optional
+        Variables beside those of this process.
+    wanted : callable
+        Asked twice a second; once it returns False, the process is killed and the reason is "stopped".
     """
-    how = how or How()
-    declared = inspect(path, parameters, how.drop)
+    declared = inspect(path, parameters, drop)
     apart = folder.resolve() != path.parent.resolve()
     require(apart, "folder", "another than the notebook's own", str(folder), "The source would be overwritten.")
     folder.mkdir(parents=True, exist_ok=True)
     executed, log = folder.resolve() / path.name, folder / f"{path.stem}.log"
     executed.unlink(missing_ok=True)
-    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
-    how = replace(how, environment=(counts if threads else {}) | how.environment)
-    job = dict(source=str(path.resolve()), executed=str(executed), parameters=parameters, drop=how.drop, keep=how.keep)
+    job = dict(source=str(path.resolve()), executed=str(executed), parameters=parameters, drop=drop)
+    counts = dict.fromkeys(THREADS, str(threads)) if threads else {}
     start = time.perf_counter()
-    ended = in_process(job, log, timeout, how)
-    notebook = read(executed if executed.exists() else path)
-    reason = ended if not ended.startswith("papermill") or not executed.exists() else ""
-    reason = reason or judge(notebook, declared, str(parameters.get("control", ""))) or ended
+    ended = run_process(job, log, timeout, counts | (environment or {}), wanted)
+    try:
+        notebook = read(executed)
+        judged = judge(notebook, declared, str(parameters.get("control", "")))
+    except (OSError, ValueError):  # nothing was executed, or the process was killed while it wrote
+        executed.unlink(missing_ok=True)
+        notebook, judged = nbformat.v4.new_notebook(), ended or f"no executed notebook; see {log}"
+    reason = judged if judged and ended.startswith("papermill") else ended or judged
     claims = records(notebook, CLAIM_MIME)
-    held = sum(claim["holds"] for claim in claims)
-    title = read(path).cells[0].source.splitlines()[0].lstrip("# ")
-    state, seconds = ("failed" if reason else "ok"), time.perf_counter() - start
-    return Result(path.stem, title, state, reason, round(seconds, 1), held, len(declared), claims)
+    return Result(
+        notebook=path.stem,
+        title=read(path).cells[0].source.splitlines()[0].lstrip("# "),
+        status="failed" if reason else "ok",
+        reason=reason,
+        seconds=round(time.perf_counter() - start, 1),
+        held=sum(claim["holds"] for claim in claims),
+        declared=len(declared),
+        claims=claims,
+    )
 
 
 def run_lessons(
     paths: list[Path], folder: Path, parameters: dict[str, object], timeout: float = 900, jobs: int = 0
 ) -> list[Result]:
-    """Run notebooks side by side, one a core, and write the summary.
+    """Run notebooks side by side, `jobs` at once (0 = one a core), and write pages, the index and, last, the results.
 
-    Parameters
-    ----------
-    paths : list of Path
-        Notebooks; each takes those of `parameters` it has.
-    folder : Path
-        For executed notebooks, their HTML, ``index.html`` and, last, ``result.json``.
-    parameters : dict
-        Values to inject into every notebook.
-    timeout : float
-        Seconds a notebook.
-    jobs : int
-        Notebooks at once; 0 = one a core.
-
-    Returns
-    -------
-    list of Result
-        In the order of `paths`.
-
-    Raises
-    ------
-    ValueError
-        If a notebook refuses a parameter; nothing has been started then.
+    A parameter that some notebook refuses is refused before anything has been started.
     """
     require(len(paths) > 0, "notebooks", "at least one", 0, "Check the names.")
     for path in paths:
         inspect(path, parameters)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").unlink(missing_ok=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = joblib.cpu_count()
     jobs = min(jobs or cores, len(paths))
-    results: dict[Path, Result] = {}
+    threads = max(1, cores // jobs)
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
-        threads = max(1, cores // jobs)
-        futures = {pool.submit(run_notebook, p, folder, parameters, timeout, threads): p for p in paths}
+        futures = [pool.submit(run_notebook, path, folder, parameters, timeout, threads) for path in paths]
         for future in as_completed(futures):
-            result = results[futures[future]] = future.result()
+            result = future.result()
             if (folder / f"{result.notebook}.ipynb").exists():
                 write_page(folder / f"{result.notebook}.ipynb")
             bar.update()
             tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
-    ordered = [results[path] for path in paths]
-    write_index(ordered, folder)
-    write_atomic(folder / "result.json", json.dumps([asdict(result) for result in ordered], indent=1).encode())
-    return ordered
+    results = [future.result() for future in futures]
+    write_index(results, folder)
+    write_atomic(folder / "result.json", json.dumps([asdict(result) for result in results], indent=1).encode())
+    return results

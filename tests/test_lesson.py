@@ -7,9 +7,16 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from plremix_core import gmm, losses, model, presets
+from plremix_core import data, gmm, losses, model, presets
+from plremix_core.config import Config
 from plremix_core.data import noise
 from plremix_core.lessons import lesson as lesson_module
+from plremix_core.lessons.controls import CONTROLS
+from plremix_core.trainer import Trainer
+
+REPLACED = [name for name, (_, owner, _, _) in CONTROLS.items() if owner is not None and name != "no_faults"]
+TINY = dict(dataset="fashion_mnist", train_size=200, width=8, blocks=(1, 1), stem_stride=4, batch_size=16, epochs=2)
+TINY |= dict(warm_up=1, steps_per_epoch=1, kappa=((0, 1),), pad=1, flip=False, fill=0, device="cpu")
 
 
 @pytest.fixture
@@ -17,7 +24,7 @@ def lesson(monkeypatch):
     """A lesson whose control, if any, is undone after the test."""
 
     def begin(control=""):
-        for _, module, attribute, _ in lesson_module.CONTROLS.values():
+        for _, module, attribute, _ in CONTROLS.values():
             if module is not None:
                 monkeypatch.setattr(module, attribute, getattr(module, attribute))
         return lesson_module.start("99", control=control)
@@ -35,7 +42,7 @@ def test_a_claim_that_holds_is_recorded_with_its_values(lesson):
 
 @pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")]])
 def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson, value):
-    with pytest.raises(lesson_module.ClaimError, match="C9.1 FAILS: small"):
+    with pytest.raises(lesson_module.LessonError, match="C9.1 FAILS: small"):
         lesson().claim("C9.1", "small", value, "< 0.5", breaks=["coin"])
 
 
@@ -45,13 +52,13 @@ def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson,
 )
 def test_every_rule_has_values_on_both_sides(lesson, rule, good, bad):
     lesson().claim("C9.1", "s", good, rule, breaks=["coin"])
-    with pytest.raises(lesson_module.ClaimError):
+    with pytest.raises(lesson_module.LessonError):
         lesson().claim("C9.1", "s", bad, rule, breaks=["coin"])
 
 
 def test_under_its_control_a_claim_must_fail(lesson):
     lesson("coin").claim("C9.1", "s", 2.0, "< 1", breaks=["coin"])  # fails, as it should
-    with pytest.raises(lesson_module.ClaimError, match="it must fail"):
+    with pytest.raises(lesson_module.LessonError, match="it must fail"):
         lesson("coin").claim("C9.1", "s", 0.5, "< 1", breaks=["coin"])
 
 
@@ -92,6 +99,38 @@ def test_start_refuses_unknown_settings_by_name():
         lesson_module.start("99", seed=-1)
     with pytest.raises(ValueError, match="control must be empty or one of .*all_negatives.*, got 'repel'"):
         lesson_module.start("99", control="repel")
+
+
+@pytest.mark.parametrize("control", REPLACED)
+def test_a_training_that_is_resumed_calls_what_a_control_puts_in_place(lesson, monkeypatch, tmp_path, control):
+    called = []
+
+    def watch(function):
+        return lambda *arguments, **options: called.append(control) or function(*arguments, **options)
+
+    what, owner, attribute, replacement = CONTROLS[control]
+    spied = {k: watch(f) for k, f in replacement.items()} if isinstance(replacement, dict) else watch(replacement)
+    monkeypatch.setitem(CONTROLS, control, (what, owner, attribute, spied))
+    lesson(control)
+    config = Config(**TINY)
+    Trainer(config, data.prepare(config), tmp_path).fit(progress=False)
+    Trainer.resume(tmp_path)
+    assert called, f"the core holds {attribute} itself: let it ask {owner.__name__} for it"
+
+
+def test_control_forget_momentum_resumes_without_momentum(lesson, tmp_path):
+    config = Config(**TINY)
+    Trainer(config, data.prepare(config), tmp_path).fit(progress=False)
+    assert all(optimizer.state for optimizer in Trainer.resume(tmp_path).optimizers)
+    lesson("forget_momentum")
+    assert not any(optimizer.state for optimizer in Trainer.resume(tmp_path).optimizers)
+
+
+def test_control_never_flat_makes_both_forms_infonce(lesson):
+    flat, pairs = losses.CONTRASTS["flat_nce"], (torch.zeros(4, 1), torch.zeros(4, 4))
+    assert flat(*pairs) != losses.CONTRASTS["info_nce"](*pairs)
+    lesson("never_flat")
+    assert losses.CONTRASTS["flat_nce"](*pairs) == losses.CONTRASTS["info_nce"](*pairs)
 
 
 def test_control_all_negatives_makes_every_pair_repel(lesson):
@@ -146,11 +185,11 @@ def test_control_no_faults_makes_the_released_preset_ours(lesson):
     assert presets.preset("cifar10", released=True) == presets.preset("cifar10")
 
 
-@pytest.mark.parametrize("control", lesson_module.SWAPS)
+@pytest.mark.parametrize("control", [name for name in CONTROLS if name.startswith("swap_")])
 def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monkeypatch, tmp_path, control):
     (tmp_path / "data" / "results").mkdir(parents=True)
     monkeypatch.setattr(lesson_module, "ROOT", tmp_path)
-    ours, other = lesson_module.SWAPS[control]
+    ours, other = CONTROLS[control][3]
     (tmp_path / "data" / "results" / "s.csv").write_text(f'method,x\n"{ours}",1\n"{other}",2\nthird,3\n')
     assert lesson().recorded("s")["method"].tolist() == [ours, other, "third"]
     swapped = lesson(control).recorded("s")
@@ -160,7 +199,7 @@ def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monk
 def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
     running = lesson("coin")
     running.claim("C9.1", "s", 2.0, "< 1", breaks=["all_negatives"])
-    with pytest.raises(lesson_module.ClaimError, match="control must break a claim of this notebook, got 'coin'"):
+    with pytest.raises(lesson_module.LessonError, match="control must break a claim of this notebook, got 'coin'"):
         running.finish()
 
 
@@ -198,7 +237,7 @@ def test_a_solution_shows_that_the_checker_takes_it_and_meets_the_misconception_
 
 @pytest.mark.parametrize(("answer", "wrong"), [(4, 4), (5, 4), (3, 3), (3, 5)])
 def test_a_refused_solution_and_a_misconception_without_a_hint_stop_the_notebook(lesson, answer, wrong):
-    with pytest.raises(lesson_module.ExerciseError, match="E1: .*four is three"):
+    with pytest.raises(lesson_module.LessonError, match="E1: .*four is three"):
         lesson().solution("E1", answer, judge_three, named="four is three", wrong=wrong)
 
 

@@ -83,7 +83,7 @@ def test_no_notebook_at_all_is_refused(tmp_path):
         ([CLAIM % True, FINISH], ""),
         ([CLAIM % False, FINISH], "claims that fail: C9.1"),
         ([FINISH], "declared but never checked: C9.1"),
-        ([CLAIM % True], "lab.finish() was not reached"),
+        ([CLAIM % True], "lesson.finish() was not reached"),
         ([(CLAIM % True).replace("C9.1", "C9.2"), CLAIM % True, FINISH], "checked but not declared: C9.2"),
         ([CLAIM % True, FINISH, "1 / 0"], "ZeroDivisionError"),
         (["import sys; sys.exit(0)", CLAIM % True, FINISH], "SystemExit"),
@@ -138,6 +138,46 @@ def test_render_refuses_when_a_notebook_failed(tmp_path):
     failed = runner.Result("99_small", "t", "failed", "r", 1.0, 0, 1, [])
     with pytest.raises(ValueError, match="notebooks must be all ok before rendering, got \\['99_small'\\]"):
         render.render([failed], tmp_path)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A repository with one file in every place that may matter to outputs."""
+    for name in ("losses.py", "data/noise.py", "analysis/a.py", "plots/p.py", "lessons/lesson.py", *IDLE[:-1]):
+        (tmp_path / "plremix_core" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plremix_core" / name).write_text("x = 1\n")
+    (tmp_path / "data" / "results").mkdir(parents=True)
+    for name in ("results/study.csv", "claims.csv"):
+        (tmp_path / "data" / name).write_text("1\n")
+    return tmp_path
+
+
+IDLE = ("sweeps/grid.py", "cli/train.py", "bench/b.py", "engine/run.py", "lessons/runner.py", "../data/claims.csv")
+MATTERS = (
+    "losses.py",
+    "data/noise.py",
+    "analysis/a.py",
+    "plots/p.py",
+    "lessons/lesson.py",
+    "../data/results/study.csv",
+)
+
+
+@pytest.mark.parametrize("name", [*IDLE, *MATTERS])
+def test_outputs_go_stale_by_what_they_depend_on_and_by_nothing_else(tree, monkeypatch, name):
+    notebook = new_notebook(cells=[new_markdown_cell("a"), new_code_cell("1")])
+    before = render.source_hash(notebook, tree)
+    with open(tree / "plremix_core" / name, "a") as file:
+        file.write("# a comment\n")
+    assert (render.source_hash(notebook, tree) != before) == (name in MATTERS)
+
+
+def test_outputs_go_stale_by_code_and_not_by_prose(tree):
+    hashes = [
+        render.source_hash(new_notebook(cells=[new_markdown_cell(prose), new_code_cell(code)]), tree)
+        for prose, code in (("a", "1"), ("b", "1"), ("a", "2"))
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def executed(**record):
