@@ -55,13 +55,13 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
     table = suspects.rank(with_truth(trained))
     expected = []
     outputs = [trained.per_sample(net) for net in trained.nets]
-    divisions = [trained.divide(out, trained.epoch, m) for m, out in enumerate(outputs)]
+    splits = [trained.split(out, trained.epoch, which) for which, out in enumerate(outputs)]
     for i, given in enumerate(trained.data.given.tolist()):
         logits = outputs[0]["logits"][i] + outputs[1]["logits"][i]
         odds = torch.exp(logits - logits.max())
         best = int(logits.argmax())
         loss = sum(-float(torch.log_softmax(out["logits"][i], 0)[given]) for out in outputs) / 2
-        p_clean = (divisions[0].p_clean[i] + divisions[1].p_clean[i]) / 2
+        p_clean = (splits[0].p_clean[i] + splits[1].p_clean[i]) / 2
         names = trained.data.class_names
         confidence = float(odds[best] / odds.sum())
         expected.append((-loss, p_clean, i, trained.data.files[i], names[given], names[best], confidence, i == 8))
@@ -77,11 +77,11 @@ def test_the_ranking_is_that_of_a_loop_over_both_networks(trained):
 
 
 def test_the_largest_loss_comes_first_whatever_the_mixture_says(trained, monkeypatch):
-    def the_other_way_round(outputs, epoch, m):
+    def the_other_way_round(outputs, epoch, which):
         loss = outputs["loss_cls"].double().numpy()
-        return dataclasses.replace(Trainer.divide(trained, outputs, epoch, m), p_clean=loss / loss.max())
+        return dataclasses.replace(Trainer.split(trained, outputs, epoch, which), p_clean=loss / loss.max())
 
-    monkeypatch.setattr(trained, "divide", the_other_way_round)
+    monkeypatch.setattr(trained, "split", the_other_way_round)
     table = suspects.rank(trained)
     assert table["loss"].is_monotonic_decreasing and table["loss"].nunique() > 1
     assert table["p_clean"].iloc[0] > table["p_clean"].iloc[-1]

@@ -1,1 +1,1 @@
-"""analysis"""
+"""What is measured on a trained pair of networks."""

@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: the training images ranked by a trained pair of networks, as a table and as CSV."""
+"""Rank the training images of a trained pair of networks by how suspect their labels are; clean a data set by it."""
 
 import dataclasses
 from pathlib import Path
@@ -29,7 +29,7 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     -------
     DataFrame of N rows
         index (place in the data), file (if the images come from files), given and suggested (names; suggested is the
-        argmax of the summed logits of both networks), p_clean (mean of both networks' divisions, in [0, 1]),
+        argmax of the summed logits of both networks), p_clean (mean of both networks' splits, in [0, 1]),
         confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
         against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
         loss, the largest first; where it is equal, by p_clean.
@@ -37,22 +37,18 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If the trainer has not finished its warm-up: there is nothing to divide by yet.
-
-    Source
-    ------
-    ours; divisions as in training, prediction as in `infer.accuracy`
+        If the trainer has not finished its warm-up: there is no split yet.
 
     Differs
     -------
-    The release has no ranking. Not sorted by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
+    The release has no ranking. It is not by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
     many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
     runs (average precision; data/results/suspects.csv, notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
     outputs = [trainer.per_sample(net) for net in trainer.nets]
-    divisions = [trainer.divide(out, trainer.epoch, m) for m, out in enumerate(outputs)]
+    splits = [trainer.split(out, trainer.epoch, which) for which, out in enumerate(outputs)]
     confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
     data, names = trainer.data, np.array(trainer.data.class_names, dtype=object)
     table = pd.DataFrame(
@@ -61,61 +57,38 @@ def rank(trainer: Trainer) -> pd.DataFrame:
             **({"file": data.files} if data.files else {}),
             "given": names[data.given.numpy()],
             "suggested": names[suggested.numpy()],
-            "p_clean": np.mean([division.p_clean for division in divisions], axis=0),
+            "p_clean": np.mean([split.p_clean for split in splits], axis=0),
             "confidence": confidence.numpy(),
             "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
-            **({} if data.true is None else {"wrong": ~trainer.right}),
+            **({} if data.true is None else {"wrong": (data.true != data.given).numpy()}),
         }
     )
     return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
 
 
 def losses_over_epochs(trainer: Trainer) -> np.ndarray:
-    """Train to the last epoch and keep what every label costs on the way.
+    """Train to the last epoch and return the loss of every given label after each epoch: (E, N), nats.
 
-    The mean over epochs ranks labels that are wrong at random better than the last epoch alone: one that is learnt by
-    heart in the end was expensive for longer. Labels mistaken for look-alikes it ranks worse (notebook 08).
-
-    Parameters
-    ----------
-    trainer : Trainer
-        Of any method; it is trained on.
-
-    Returns
-    -------
-    ndarray of shape (E, N), float32
-        Classifier loss against the given label after each of E epochs, mean of the trainer's networks, nats.
+    It is the mean over the trainer's networks. Its mean over epochs ranks labels that are wrong at random better than
+    the last epoch alone: one that is learnt by heart in the end was expensive for longer. Labels mistaken for
+    look-alikes it ranks worse (notebook 08).
 
     Source
     ------
-    ours; the idea is that of the area under the margin, arXiv:2001.10528
-
-    Differs
-    -------
-    The loss in place of the margin.
+    The idea is that of the area under the margin, arXiv:2001.10528, with the loss in place of the margin.
     """
     losses = []
 
-    def look(trainer: Trainer, _row: dict) -> None:
+    def keep(trainer: Trainer, _row: dict) -> None:
         found = [trainer.per_sample(net)["loss_cls"] for net in trainer.nets]
         losses.append((sum(found) / len(found)).cpu().numpy())
 
-    trainer.fit(progress=False, on_epoch=look)
+    trainer.fit(progress=False, on_epoch=keep)
     return np.stack(losses)
 
 
 def precision_at(wrong: np.ndarray) -> np.ndarray:
-    """Precision at k = 1..N: the share of really wrong labels among the first k of a ranking.
-
-    Parameters
-    ----------
-    wrong : array of shape (N,), bool
-        Whether each label is wrong, the most suspect first.
-
-    Returns
-    -------
-    ndarray of shape (N,), float64
-        Entry k - 1 is the precision at k.
+    """Return the share of wrong labels among the first k of a ranking, for k = 1..N.
 
     Examples
     --------
@@ -126,23 +99,18 @@ def precision_at(wrong: np.ndarray) -> np.ndarray:
 
 
 def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
-    """A copy of a data set without its first suspects, or with the labels suggested for them.
+    """Return a data set without its first suspects, or with the labels suggested for them.
 
     Parameters
     ----------
     data : Dataset
-        That of the ranking.
+        That of the ranking; hold-out and test set stay as they are.
     table : DataFrame
         As from `rank`, in any order of its rows.
     count : int
-        Number of rows, from the first, that are treated; in [0, N).
+        Rows, from the first, that are treated; in [0, N).
     how : str
         drop | relabel.
-
-    Returns
-    -------
-    Dataset
-        Hold-out and test set stay as they are.
 
     Raises
     ------
@@ -169,23 +137,16 @@ def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -
 
 
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a ranking as CSV (UTF-8, RFC 4180), atomically.
+    """Write a ranking as CSV (UTF-8, RFC 4180), atomically; an existing file is replaced.
 
     Names of classes and files are text from outside. A cell that a spreadsheet would run as a formula, because it
     begins with = + - @, a tab or a line break, gets an apostrophe in front; the table itself keeps the name. What is
     no valid Unicode is written as an escape.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from `rank`.
-    path : path
-        Overwritten if it exists.
     """
-    safe = table.assign(**{name: table[name].map(_as_text) for name in TEXT if name in table})
+    safe = table.assign(**{name: table[name].map(_quote_formula) for name in TEXT if name in table})
     content = safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
     write_atomic(Path(path), content.encode("utf-8", "backslashreplace"))
 
 
-def _as_text(cell: str) -> str:
+def _quote_formula(cell: str) -> str:
     return "'" + cell if cell.startswith(FORMULA) else cell
