@@ -52,9 +52,7 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
     Fields crop (0: the image's own size), pad and flip of `config` are used; `generator` is on the CPU. Images that are
     not uint8 of four dimensions, or smaller than the crop, are refused.
 
-    Source
-    ------
-    Release: data/data_loader.py, transform "train".
+    Source: release, data/data_loader.py, transform "train".
     """
     rule = images.dtype == torch.uint8 and images.ndim == 4
     require(rule, "images", "uint8 of shape (B, c, H, W)", (images.dtype, tuple(images.shape)), "See data.from_arrays.")
@@ -78,14 +76,8 @@ def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> T
 
     Arguments as for `weak_view`; fields policy and fill are used as well.
 
-    Source
-    ------
-    AutoAugment (arXiv:1805.09501), tables 7 and 9; release: data/auto_augment.py.
-
-    Differs
-    -------
-    torchvision's operations (random sign of rotations, nearest pixel in geometry) instead of Pillow's.
-    Images that share an operation are transformed together.
+    Source: AutoAugment (arXiv:1805.09501), tables 7 and 9; release, data/auto_augment.py.
+    Differs: torchvision's operations (random sign of rotations, nearest pixel in geometry) instead of Pillow's.
     """
     return auto_augment(weak_view(images, config, generator).contiguous(), config, generator)
 
@@ -116,13 +108,8 @@ def resized_crop(images: Tensor, side: int, least: float, most: float, generator
 
     The part has a share of the image's area that is uniform in [least, most], and sides in a ratio from 3:4 to 4:3.
 
-    Source
-    ------
-    Multi-crop of SwAV (arXiv:2006.09882); release: data/data_loader.py, RandomResizedCrop.
-
-    Differs
-    -------
-    A part that sticks out is cut at the border instead of drawn again.
+    Source: multi-crop of SwAV (arXiv:2006.09882); release, data/data_loader.py, RandomResizedCrop.
+    Differs: a part that sticks out is cut at the border instead of drawn again.
     """
     batch, _, height, width = images.shape
     draws = torch.rand(batch, 5, generator=generator, dtype=torch.float64)

@@ -10,9 +10,7 @@ from .engine.checks import require
 class PreActBlock(nn.Module):
     """Pre-activation residual block: BN, ReLU, 3x3 convolution, twice; the shortcut starts after the first ReLU.
 
-    Source
-    ------
-    Release: models/resnet.py; there, too, a shortcut without a projection adds what the first ReLU gives.
+    Source: release, models/resnet.py; there, too, a shortcut without a projection adds what the first ReLU gives.
     """
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
@@ -36,23 +34,12 @@ class PreActBlock(nn.Module):
 class PreActResNet(nn.Module):
     """Pre-activation residual network without a head.
 
-    Parameters
-    ----------
-    in_channels : int
-        1 for grey, 3 for colour images.
-    width : int
-        Channels of the first stage; doubled from stage to stage. 64 in the paper.
-    blocks : tuple of int
-        Blocks of each stage. (2, 2, 2, 2) is PreAct-ResNet-18.
-    stem_stride : int
-        Stride of the first convolution. 1 in the paper; 2 makes a small network four times cheaper.
-    pooled : int
-        Side of the map that the last one is averaged to; the feature length is its size times the last channels.
+    `width` channels in the first stage (64 in the paper) double from stage to stage, `blocks` counts the blocks of each
+    (2, 2, 2, 2 is PreAct-ResNet-18). `stem_stride` is 1 in the paper; 2 makes a small network four times cheaper. The
+    last map is averaged to `pooled` x `pooled`; the feature length `dim` is that times the last channels.
 
-    Source
-    ------
-    Release: models/resnet.py (no BN after the last block). It averages 4 x 4 pixels: the whole map at 32 pixels, and
-    2 x 2 are left at 64.
+    Source: release, models/resnet.py (no BN after the last block). It averages 4 x 4 pixels: the whole map at 32
+    pixels, and 2 x 2 are left at 64.
     """
 
     def __init__(
@@ -82,23 +69,10 @@ class PreActResNet(nn.Module):
 
 
 def make(kind: str, in_channels: int, pretrained: bool = False, **preact: object) -> tuple[nn.Module, int]:
-    """Make a backbone by name; returns the module, images to features (B, d), and d.
+    """Make a backbone by name: the module, images (B, c, H, W) to features (B, d), and d.
 
-    Parameters
-    ----------
-    kind : str
-        preact, resnet50 (torchvision) or inception_resnet_v2 (timm, the extra "large").
-    in_channels : int
-        Channels of the images; the large ones take 3.
-    pretrained : bool
-        Start resnet50 from torchvision's ImageNet weights, which are downloaded unless they are in torch's cache.
-    **preact : object
-        See `PreActResNet`; not used by the others.
-
-    Raises
-    ------
-    ValueError
-        If `kind` is unknown, timm is not installed, the weights cannot be had, or the images are grey.
+    `kind` is preact (see `PreActResNet`), resnet50 (torchvision; `pretrained` starts from its ImageNet weights, which
+    are downloaded unless they are in torch's cache) or inception_resnet_v2 (timm, the extra "large").
     """
     if kind == "preact":
         net = PreActResNet(in_channels, **preact)

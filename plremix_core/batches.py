@@ -52,12 +52,8 @@ def passes(
     ----------
     images : Tensor or ImageFiles of shape (N, c, H, W), uint8
         Whole training set, on the device; of files, the next chunk is read while one is used.
-    order : Tensor of shape (steps, B), int64
-        From `batch_order`.
-    weak, strong : int
-        Number of views of each kind; the strong ones of multi-crop are as many as the settings say.
     config : Config
-        See `augment.weak_view`, `augment.strong_view` and, for multi_crop, `augment.resized_crop`.
+        See `augment`; with multi_crop it also says how many strong views there are.
     statistics : tuple
         Mean and deviation of each channel, as fractions of 255.
     generator : torch.Generator

@@ -144,6 +144,10 @@ class Config:
             return self.naive_temperature or self.warm_up_temperature, self.naive_contrast or self.contrast
         return self.temperature, self.contrast
 
+    def contrasts_in(self, epoch: int) -> bool:
+        """Whether the contrastive loss is on in `epoch`."""
+        return self.spec.negatives != "none" and (epoch >= self.warm_up or self.warm_up_contrast)
+
     def lr_at(self, epoch: int) -> float:
         """Learning rate in `epoch`."""
         if self.lr_decay == "linear":

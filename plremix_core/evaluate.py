@@ -33,18 +33,11 @@ def predict(net: Network, images: Tensor | ImageFiles, data: Dataset, crop: int 
 def per_sample(
     net: Network, images: Tensor | ImageFiles, given: Tensor, data: Dataset, crop: int = 0
 ) -> dict[str, Tensor]:
-    """Outputs and losses for every training image: what a split is made from.
+    """Outputs and losses for every training image, from which a split is made; arguments as for `predict`.
 
-    Arguments as for `predict`, with the given labels (N,).
+    Returns logits and proto_logits (N, C), projection (N, D), loss_cls and loss_proto (N,) in nats, by name.
 
-    Returns
-    -------
-    dict of str to Tensor
-        logits and proto_logits (N, C), projection (N, D), loss_cls and loss_proto (N,) in nats.
-
-    Source
-    ------
-    Release: utils/train_utils.py, gmm_selection.
+    Source: release, utils/train_utils.py, gmm_selection.
     """
     logits, projection = predict(net, images, data, crop)
     proto_logits = net.proto_logits(projection)
@@ -63,3 +56,10 @@ def accuracy(nets: list[Network], images: Tensor, labels: Tensor, data: Dataset,
         return float("nan")
     logits = sum(predict(net, images, data, crop)[0] for net in nets)
     return float((logits.argmax(dim=1).cpu() == labels.cpu()).double().mean())
+
+
+def prototype_accuracy(outputs: dict[str, Tensor], true: Tensor | None) -> dict[str, float]:
+    """Share of training images whose nearest prototype is that of the true class; nothing if that is not known."""
+    if true is None:
+        return {}
+    return {"proto_accuracy": float((outputs["proto_logits"].argmax(dim=1).cpu() == true).double().mean())}

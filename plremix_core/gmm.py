@@ -19,18 +19,12 @@ class Split:
 
     Attributes
     ----------
-    p_clean : ndarray of shape (N,), float64
-        Posterior probability of the clean component.
-    is_clean : ndarray of shape (N,), bool
-        ``p_clean > threshold``: the labeled set; the others are the unlabeled set.
+    p_clean, is_clean : ndarray of shape (N,), float64 and bool
+        Posterior of the clean component; ``p_clean > threshold``: the labeled set, the others are the unlabeled set.
     points : ndarray of shape (N, 1) or (N, 2), float64
         The losses after min-max scaling, in [0, 1].
-    mixture : GaussianMixture or None
-        The fitted mixture; None if all losses agree and there is nothing to fit.
-    clean : int
-        Index of the clean component.
-    threshold : float
-        Posterior above which a sample counts as clean.
+    mixture, clean : GaussianMixture or None, int
+        The fitted mixture and the index of its clean component; None if all losses agree and there is nothing to fit.
     """
 
     p_clean: np.ndarray
@@ -41,15 +35,10 @@ class Split:
     threshold: float
 
     def on_grid(self, size: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Evaluate the mixture on a regular grid over [0, 1] or [0, 1] x [0, 1].
+        """Evaluate the mixture on a regular grid of `size` points along each axis of [0, 1].
 
-        Returns
-        -------
-        axis : ndarray of shape (size,), float64
-            Grid positions (scaled losses).
-        density, posterior : ndarray of shape (size,) or (size, size), float64
-            Density of the mixture and probability of the clean component; first index is the prototype loss, second
-            the classifier loss. The decision boundary is the contour of the posterior at `threshold`.
+        Returns the axis (size,) and, of shape (size,) or (size, size) with the prototype loss first, the density of the
+        mixture and the posterior of the clean component: the decision boundary is its contour at `threshold`.
         """
         require(self.mixture is not None, "mixture", "fitted", None, "All losses agreed; train longer.")
         axis = np.linspace(0, 1, size)
@@ -99,28 +88,15 @@ def split_clean(
     Parameters
     ----------
     loss_cls, loss_proto : array of shape (N,), float
-        Classifier loss and prototype loss against the given label, nats. Without `loss_proto` the mixture is
-        one-dimensional.
+        Classifier and prototype loss against the given label, nats; without `loss_proto` the mixture has one dimension.
     threshold : float
         Posterior above which a sample is clean, in (0, 1).
     seed : int
         Seeds the k-means start of the mixture.
 
-    Returns
-    -------
-    Split
-        If all losses agree every posterior is 1.
-
-    Raises
-    ------
-    ValueError
-        If fewer than two samples, other shapes, values that are not finite, or a threshold outside (0, 1).
-
-    Source
-    ------
-    Paper arXiv:2402.17589v2, the two-dimensional mixture; release: utils/train_utils.py, gmm_selection. 10 iterations
-    of EM, tolerance 1e-2, 5e-4 added to the covariances, clean = smaller squared norm of the mean. The release is not
-    seeded and divides by zero when all losses agree.
+    Source: paper arXiv:2402.17589v2; release, utils/train_utils.py, gmm_selection. 10 iterations of EM, tolerance 1e-2,
+    5e-4 added to the covariances, clean = smaller squared norm of the mean.
+    Differs: seeded; if all losses agree every posterior is 1, where the release divides by zero.
     """
     losses = [np.asarray(x, dtype=np.float64) for x in (loss_cls, loss_proto) if x is not None]
     for name, loss in zip(("loss_cls", "loss_proto"), losses):

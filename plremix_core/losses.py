@@ -24,7 +24,7 @@ def plr_mask(logits: Tensor, labels: Tensor, k: int) -> Tensor:
     logits : Tensor of shape (B, C), float
         Classifier outputs; only their order within a row matters.
     labels : Tensor of shape (B,), int64
-        Given labels, which may be wrong.
+        Given labels in [0, C), which may be wrong.
     k : int
         Predicted classes in a candidate set (kappa in the paper), in [1, C].
 
@@ -32,11 +32,6 @@ def plr_mask(logits: Tensor, labels: Tensor, k: int) -> Tensor:
     -------
     Tensor of shape (B, B), int8
         +1 on the diagonal, -1 for negative pairs, 0 for pairs that are left out of the loss. Symmetric.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, `k` lies outside [1, C] or a label outside [0, C).
 
     Source
     ------
@@ -63,7 +58,7 @@ def all_negatives(size: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def similarities(projections: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Compare every view with its positives and its negatives.
+    """Compare every view with its positives and its negatives, as cosines over the temperature.
 
     Parameters
     ----------
@@ -77,14 +72,9 @@ def similarities(projections: Tensor, mask: Tensor, temperature: float) -> tuple
     Returns
     -------
     positives : Tensor of shape (V * B, V - 1), float
-        Cosine similarity over tau with the other views of the same image.
+        With the other views of the same image.
     negatives : Tensor of shape (V * B, V * B), float
-        The same with all views; -inf where the mask has no negative pair.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or `temperature` is not positive.
+        With all views; -inf where the mask has no negative pair.
     """
     shape, views_first = tuple(projections.shape), "Stack the views along dimension 1."
     require(len(shape) == 3 and shape[1] >= 2, "projections", "of shape (B, V, D) with V >= 2", shape, views_first)
@@ -115,26 +105,13 @@ def log_ratio(positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_negative_ratio(projections: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Compare the negatives of every anchor with its positives.
+    """Compare the negatives of every anchor with its positives; arguments as for `similarities`.
 
     ``v = log sum_j exp((q_i . q_j - q_i . q_p) / tau)``, j over all views of the negatives of image i, p another view
-    of image i. FlatNCE has the gradient of mean v; InfoNCE with two views is softplus(v).
+    of image i, has shape (V * B, V - 1) and is 0, with zero gradient, for anchors without negatives; the second result,
+    (V * B,), says which anchors have some. FlatNCE has the gradient of mean v, InfoNCE with two views is softplus(v).
 
-    Parameters
-    ----------
-    projections, mask, temperature : Tensor, Tensor, float
-        As for `similarities`.
-
-    Returns
-    -------
-    v : Tensor of shape (V * B, V - 1), float
-        One value a positive pair, in nats; 0 with zero gradient for anchors without negatives.
-    valid : Tensor of shape (V * B,), bool
-        Whether the anchor has a negative.
-
-    Source
-    ------
-    FlatNCE (arXiv:2107.01152), equation 6, over the negative pairs of the mask.
+    Source: FlatNCE (arXiv:2107.01152), equation 6, over the negative pairs of the mask.
     """
     return log_ratio(*similarities(projections, mask, temperature))
 
@@ -166,23 +143,12 @@ CONTRASTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # config.contrast:
 
 
 def plr_loss(projections: Tensor, mask: Tensor, temperature: float = 1.0, flat: bool = True) -> Tensor:
-    """Contrastive loss that pushes apart only the negative pairs of the mask.
+    """Contrastive loss that pushes apart only the negative pairs of the mask; arguments as for `similarities`.
 
-    Parameters
-    ----------
-    projections, mask, temperature : Tensor, Tensor, float
-        As for `similarities`.
-    flat : bool
-        FlatNCE (CIFAR, Tiny-ImageNet) or InfoNCE (Clothing1M, WebVision).
+    FlatNCE (`flat`; CIFAR, Tiny-ImageNet) is 1 whatever its input: watch the mean of `log_negative_ratio`. Else InfoNCE
+    (Clothing1M, WebVision).
 
-    Returns
-    -------
-    Tensor of shape (), float
-        With `flat` the value is 1 whatever the input; watch the mean of `log_negative_ratio` instead.
-
-    Source
-    ------
-    Paper arXiv:2402.17589v2, the PLR loss; release: losses/losses.py, PLRLoss.
+    Source: paper arXiv:2402.17589v2, the PLR loss; release: losses/losses.py, PLRLoss.
     """
     return CONTRASTS["flat_nce" if flat else "info_nce"](*similarities(projections, mask, temperature))
 
@@ -202,9 +168,7 @@ def mixmatch_loss(logits_x: Tensor, targets_x: Tensor, logits_u: Tensor, targets
 
     All arguments have shape (n, C); targets are probabilities. An empty part gives 0 (the release gives NaN).
 
-    Source
-    ------
-    DivideMix (arXiv:2002.07394), equations 9 and 10; release: losses/losses.py, SemiLoss.
+    Source: DivideMix (arXiv:2002.07394), equations 9 and 10; release: losses/losses.py, SemiLoss.
     """
     loss_x = -(targets_x * F.log_softmax(logits_x, dim=1)).sum() / max(len(logits_x), 1)
     loss_u = ((logits_u.softmax(dim=1) - targets_u) ** 2).sum() / max(logits_u.numel(), 1)
@@ -214,9 +178,7 @@ def mixmatch_loss(logits_x: Tensor, targets_x: Tensor, logits_u: Tensor, targets
 def sharpen(probabilities: Tensor, temperature: float = 0.5) -> Tensor:
     """Raise probabilities (B, C) to the power 1 / temperature and normalise each row.
 
-    Source
-    ------
-    MixMatch (arXiv:1905.02249), equation 7.
+    Source: MixMatch (arXiv:1905.02249), equation 7.
     """
     require(temperature > 0, "temperature", "> 0", temperature, "The paper uses 0.5.")
     powered = (probabilities / probabilities.amax(dim=1, keepdim=True)) ** (1 / temperature)  # the largest is 1
@@ -226,13 +188,8 @@ def sharpen(probabilities: Tensor, temperature: float = 0.5) -> Tensor:
 def ramp_up(epoch: float, warm_up: int, length: int = 16) -> float:
     """Weight of the unlabeled part in [0, 1]: 0 until `warm_up`, then linear to 1 within `length` epochs.
 
-    Source
-    ------
-    Release: losses/losses.py, SemiLoss.linear_rampup.
-
-    Differs
-    -------
-    The caller's fractional epoch counts steps over steps; the release divides by ``len(part) // batch + 1``.
+    Source: release, losses/losses.py, SemiLoss.linear_rampup.
+    Differs: the fractional epoch counts steps over steps; the release divides by ``len(part) // batch + 1``.
     """
     return min(max((epoch - warm_up) / length, 0.0), 1.0) if length else float(epoch >= warm_up)
 
@@ -240,9 +197,7 @@ def ramp_up(epoch: float, warm_up: int, length: int = 16) -> float:
 def confidence_penalty(logits: Tensor) -> Tensor:
     """Mean of sum_c p_c log p_c in nats, for logits (B, C): adding it to a loss punishes confident predictions.
 
-    Source
-    ------
-    DivideMix (arXiv:2002.07394), equation 6. Log-softmax keeps it finite where the release gives NaN.
+    Source: DivideMix (arXiv:2002.07394), equation 6. Log-softmax keeps it finite where the release gives NaN.
     """
     log_p = F.log_softmax(logits, dim=1)
     return (log_p.exp() * log_p).sum(dim=1).mean()
@@ -251,9 +206,7 @@ def confidence_penalty(logits: Tensor) -> Tensor:
 def prior_penalty(logits: Tensor) -> Tensor:
     """KL divergence in nats from the uniform prior to the mean prediction of logits (B, C).
 
-    Source
-    ------
-    DivideMix (arXiv:2002.07394), equation 11. The mean is clamped: an absent class gives no infinity.
+    Source: DivideMix (arXiv:2002.07394), equation 11. The mean is clamped: an absent class gives no infinity.
     """
     mean, prior = logits.softmax(dim=1).mean(dim=0), 1 / logits.shape[1]
     return (prior * (math.log(prior) - mean.clamp_min(torch.finfo(mean.dtype).tiny).log())).sum()

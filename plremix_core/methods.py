@@ -25,9 +25,7 @@ class CrossEntropy(nn.Module):
 class EarlyLearning(nn.Module):
     """Early-learning regularisation: cross-entropy that keeps predictions near their own running mean.
 
-    Source
-    ------
-    ELR (arXiv:2007.00151), equations 5 and 9, with the constants of its code for CIFAR-10.
+    Source: ELR (arXiv:2007.00151), equations 5 and 9, with the constants of its code for CIFAR-10.
     """
 
     def __init__(self, samples: int, classes: int, momentum: float = 0.7, weight: float = 3.0) -> None:
@@ -47,17 +45,9 @@ class EarlyLearning(nn.Module):
 class Method:
     """What a method switches on in the one trainer.
 
-    Attributes
-    ----------
-    semi : bool
-        Semi-supervised training on a split after warm-up; else the label loss alone throughout.
-    negatives : str
-        Negative pairs of the contrastive loss: "none" (no such loss), "all" other images, or the "relaxed" ones of
-        `losses.plr_mask`.
-    dims : int
-        Losses that the mixture sees: 1, the classifier's; 2, the prototype loss as well.
-    label_loss : type of nn.Module
-        Loss of the given labels in warm-up, and throughout without semi-supervised training.
+    Semi-supervised training on a split after warm-up (`semi`), else the label loss throughout. Negative pairs of the
+    contrastive loss: "none" (no such loss), "all" other images, or the "relaxed" ones of `losses.plr_mask`. Losses that
+    the mixture sees (`dims`): 1, the classifier's; 2, the prototype loss as well. Loss of the given labels.
     """
 
     semi: bool = False

@@ -27,28 +27,22 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    num_classes : int
-        C.
-    in_channels : int
-        1 for grey, 3 for colour images.
+    num_classes, in_channels : int
+        C; 1 for grey, 3 for colour images.
     kind : str
-        Backbone; see `backbones.make`.
+        Backbone; `options` are for it, see `backbones.make`.
     head : str
         mlp, or none: contrast and prototypes see the features themselves.
     label_loss : nn.Module, optional
-        Loss of the given labels; cross-entropy by default. See `methods`.
+        Loss of the given labels, see `methods`; cross-entropy by default.
     generator : torch.Generator
         Draws the initial weights; the global random state is left alone.
     precision : str
         float32, or bf16: the backbone under autocast; weights, statistics and heads stay float32.
     compile : bool
-        Compile the backbone with torch.compile when it is first called; names of the weights stay as they are.
-    **options : object
-        For the backbone: width, blocks, stem_stride, pooled of preact; pretrained of resnet50.
+        Compile the backbone with torch.compile when it is first called.
 
-    Source
-    ------
-    Release: models/model.py. It trains Clothing1M and WebVision in fp16 autocast, CIFAR with TF32.
+    Source: release, models/model.py. It trains Clothing1M and WebVision in fp16 autocast, CIFAR with TF32.
     """
 
     def __init__(
@@ -103,25 +97,9 @@ class Network(nn.Module):
 
 
 def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Normalised mean projection of every class, (C, D).
+    """Normalised mean projection of every class, (C, D), of projections (N, D) and labels (N,) in [0, C).
 
-    Parameters
-    ----------
-    projections : Tensor of shape (N, D), float
-        Projections of un-augmented images.
-    labels : Tensor of shape (N,), int64
-        Given labels in [0, C). A class without samples gets a zero row (the release stops on an assertion).
-    num_classes : int
-        C.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree or a label lies outside [0, C).
-
-    Source
-    ------
-    Release: models/model.py, init_prototypes.
+    A class without samples gets a zero row; the release (models/model.py, init_prototypes) stops on an assertion.
     """
     require(projections.ndim == 2, "projections", "of shape (N, D)", tuple(projections.shape), "One row a sample.")
     check_labels(labels, num_classes, size=len(projections))
@@ -132,23 +110,10 @@ def init_prototypes(projections: Tensor, labels: Tensor, num_classes: int) -> Te
 def update_prototypes(prototypes: Tensor, projections: Tensor, labels: Tensor, momentum: float = 0.99) -> Tensor:
     """Move the prototypes (C, D) towards the class means of the selected samples, and normalise them.
 
-    Parameters
-    ----------
-    prototypes : Tensor of shape (C, D), float
-        Present prototypes, unit rows.
-    projections, labels : Tensor of shape (N, D), float, and (N,), int64
-        Projections of the selected samples and the classifier's labels for them. Classes without samples stay.
-    momentum : float
-        Share of the old prototype, in [0, 1].
+    `projections` (N, D) are those of the selected samples, `labels` (N,) the classifier's for them; `momentum` in
+    [0, 1] is the share of the old prototype. Classes without samples stay.
 
-    Raises
-    ------
-    ValueError
-        If shapes disagree, a label lies outside [0, C) or `momentum` outside [0, 1].
-
-    Source
-    ------
-    Release: models/model.py, update_prototypes.
+    Source: release, models/model.py, update_prototypes.
     """
     require(0 <= momentum <= 1, "momentum", "in [0, 1]", momentum, "The release uses 0.99.")
     means = init_prototypes(projections, labels, len(prototypes))
@@ -189,9 +154,7 @@ def select_confident(
     labels : Tensor of shape (N,), int64
         The classifier's labels, under which the selected samples move the prototypes.
 
-    Source
-    ------
-    FreeMatch (arXiv:2205.07246), equations 5 to 8; release: utils/train_utils.py, pseudo_selection.
+    Source: FreeMatch (arXiv:2205.07246), equations 5 to 8; release, utils/train_utils.py, pseudo_selection.
     """
     alpha = (1 + math.cos(math.pi * progress)) / 2
     p = torch.softmax((1 - alpha) * proto_logits + alpha * cls_logits, dim=1)

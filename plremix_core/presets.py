@@ -95,14 +95,7 @@ def preset(
         Fields of Config that replace the preset's. With other `epochs`, warm-up, ramp, kappa and drops of the learning
         rate move in proportion unless they are given; the release moves the drop alone.
 
-    Raises
-    ------
-    ValueError
-        If a name or value is refused, or the paper has no lambda_u for this noise and none is given.
-
-    Source
-    ------
-    Field by field in SOURCES.
+    Source: field by field in SOURCES.
     """
     require(
         dataset in list(TABLE), "dataset", f"one of {', '.join(TABLE)}", dataset, "Or build a Config for your own data."
@@ -125,20 +118,13 @@ def preset(
 
 
 def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> Config:
-    """Settings for a folder of your own images, whose noise nobody knows.
+    """Settings for a folder of your own images of `num_classes` classes, whose noise nobody knows.
 
     Every image is used: none is held out, because what is held out is not ranked. Images become squares of 64 pixels;
     pass flip=False where mirror images mean something else (digits, signs, left and right). **lambda_u is 0**, as the
     paper sets it for mild, asymmetric and real-world noise; pass lambda_u=25 if about half of the labels are random.
-
-    Parameters
-    ----------
-    num_classes : int
-        C; predicted candidates are cut to at most C / 2, or candidate sets would always overlap.
-    profile : str
-        "quick": a small network, 16 epochs, minutes on two CPU cores. "full": as the paper on Tiny-ImageNet, a GPU.
-    **changes : object
-        Arguments of `preset` and fields of Config that replace these.
+    Candidate sets hold at most C / 2 predicted classes, or every two would overlap. Profile and `changes` as for
+    `preset`: "full" is as the paper on Tiny-ImageNet, for a GPU.
     """
     require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}

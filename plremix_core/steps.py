@@ -33,6 +33,9 @@ class Terms(NamedTuple):
         return Terms(*(value.detach() for value in self))
 
 
+COLUMNS = [name.removeprefix("loss_") for name in Terms._fields]  # of the history
+
+
 def negative_mask(config: Config, logits: Tensor | None, given: Tensor, epoch: int) -> Tensor | None:
     """Mask (B, B) of the method's negative pairs, from the peer's logits (B, C); None without contrast."""
     if config.spec.negatives == "relaxed":
@@ -73,25 +76,16 @@ def supervised_step(
         In train mode.
     shown : Tensor of shape (B, c, H, W), float
         The view that the label loss sees.
-    strong : Tensor of shape (2, B, c, H, W), float, or None
-        Two strong views; None for no contrast.
+    strong, small : Tensor of shape (2, B, c, H, W) and (v, B, c, h, w), float, or None
+        Two strong views, and small crops of multi-crop; None for no contrast.
     given, index : Tensor of shape (B,), int64
         Given labels and numbers of the samples.
-    config : Config
-        Fields confidence_penalty, lambda_c and those of the contrast are used.
     mask : Tensor of shape (B, B), int8, optional
         Negative pairs after warm-up. None: warm-up, every other image is a negative.
-    small : Tensor of shape (v, B, c, h, w), float, optional
-        Small crops of multi-crop.
 
-    Source
-    ------
-    Paper arXiv:2402.17589v2, warm-up; release: utils/train_utils.py, uniform_warmup.
-
-    Differs
-    -------
-    With contrast = info_nce the loss is InfoNCE; the release on CIFAR applies the flat formula to its logits and pushes
-    positives apart. With more than two views every other view of the image is a positive, in the release one.
+    Source: paper arXiv:2402.17589v2, warm-up; release, utils/train_utils.py, uniform_warmup.
+    Differs: with contrast = info_nce the loss is InfoNCE; the release on CIFAR applies the flat formula to its logits
+    and pushes positives apart. Every other view of an image is a positive, in the release one.
     """
     logits = net.classify(shown)
     loss_x = net.label_loss(logits, given, index)
@@ -113,7 +107,7 @@ def supervised_step(
 def co_refine_and_co_guess(
     net: Network, peer: Network, weak_x: Tensor, weak_u: Tensor, given: Tensor, p_clean: Tensor, sharpening: float
 ) -> tuple[Tensor, Tensor]:
-    """Refine the labels of the labeled batch, and guess those of the unlabeled one.
+    """Refine the labels of the labeled batch and guess those of the unlabeled one; soft targets (B, C) of both.
 
     Parameters
     ----------
@@ -126,14 +120,7 @@ def co_refine_and_co_guess(
     sharpening : float
         Temperature of `losses.sharpen`.
 
-    Returns
-    -------
-    targets_x, targets_u : Tensor of shape (B, C), float
-        Soft targets, rows summing to 1.
-
-    Source
-    ------
-    DivideMix (arXiv:2002.07394), co-refinement and co-guessing; release: utils/train_utils.py, semi_train_step.
+    Source: DivideMix (arXiv:2002.07394), co-refinement and co-guessing; release, utils/train_utils.py, semi_train_step.
     """
     own_u = [net.classify(view).softmax(dim=1) for view in weak_u]
     peer_u = [peer.classify(view).softmax(dim=1) for view in weak_u]
@@ -157,32 +144,24 @@ def semi_step(
     config: Config,
     small: Tensor | None = None,
 ) -> Terms:
-    """MixUp, semi-supervised losses and the contrastive loss of one batch.
+    """MixUp, semi-supervised losses and the contrastive loss of one batch; labeled samples come first.
 
     Parameters
     ----------
     net : Network
         In train mode.
-    strong_x, strong_u : Tensor of shape (2, B, c, H, W), float
-        Two strong views of the labeled and of the unlabeled batch.
+    strong_x, strong_u, small : Tensor of shape (2, B, c, H, W) twice and (v, 2 B, c, h, w), float
+        Two strong views of the labeled and of the unlabeled batch; small crops, for the contrast alone.
     targets_x, targets_u : Tensor of shape (B, C), float
         From `co_refine_and_co_guess`.
     mask : Tensor of shape (2 B, 2 B), int8, or None
-        Negative pairs of the labeled then the unlabeled batch; None for no contrast.
-    mix : float
-        MixUp coefficient in [0.5, 1].
-    permutation : Tensor of shape (4 B,), int64
-        Partners of MixUp.
+        Negative pairs; None for no contrast.
+    mix, permutation : float in [0.5, 1] and Tensor of shape (4 B,), int64
+        Coefficient and partners of MixUp.
     weight_u : float
         Weight of the unlabeled loss in this step.
-    config : Config
-        Field lambda_c and those of the contrast are used.
-    small : Tensor of shape (v, 2 B, c, h, w), float, optional
-        Small crops of the labeled then the unlabeled batch, for the contrast alone.
 
-    Source
-    ------
-    Paper arXiv:2402.17589v2, training on the split set; release: utils/train_utils.py, semi_train_step, plr_train_step.
+    Source: paper, training on the split set; release, utils/train_utils.py, semi_train_step and plr_train_step.
     """
     views = torch.cat([*strong_x, *strong_u])  # x1 x2 u1 u2: (4B, c, H, W)
     targets = torch.cat([targets_x, targets_x, targets_u, targets_u])  # (4B, C)
@@ -205,4 +184,4 @@ def mean_terms(terms: list[Terms]) -> dict[str, float]:
     if not terms:
         return {}
     means = torch.stack([torch.stack([value.float() for value in step]) for step in terms]).mean(dim=0)
-    return {name.removeprefix("loss_"): value for name, value in zip(Terms._fields, means.tolist())}
+    return dict(zip(COLUMNS, means.tolist()))

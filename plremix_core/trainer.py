@@ -1,47 +1,33 @@
 """Algorithm 1: warm up two networks, split the samples, train each network on the other's split, evaluate."""
 
 import dataclasses
-import datetime
 import logging
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from . import augment, batches, evaluate, gmm, losses, model, steps
 from .config import Config, from_dict
 from .data import Dataset, prepare
 from .engine import checkpoint, health, provenance
 from .engine.checks import require, require_finite
-from .engine.history import History, line
 from .engine.run import Run
 from .engine.seeds import generator, seed_from
+from .engine.training import Training
 
 STATE = {"config", "data", "epoch", "rows", "nets", "optimizers", "adaptive"}  # what a checkpoint must hold
 SAMPLE = 256  # training images that are looked at for a collapse
 log = logging.getLogger("plremix")
 
 
-class Trainer:
-    """Train the method of `config` on `data`.
+class Trainer(Training):
+    """Train the method of `config` on `data`, made by `data.prepare(config)` or `data.from_arrays`.
 
-    Parameters
-    ----------
-    config : Config
-        All settings.
-    data : Dataset
-        As made by `data.prepare(config)` or `data.from_arrays`.
-    folder : path, optional
-        Where checkpoints, ``history.csv`` and ``log.txt`` go; nothing is written without it.
-
-    Raises
-    ------
-    ValueError
-        If the data do not fit the settings.
+    Checkpoints, ``history.csv`` and ``log.txt`` go into `folder`; nothing is written without it. Every random number
+    follows from the seed. A ValueError says what in the data does not fit the settings.
 
     Source
     ------
@@ -50,126 +36,72 @@ class Trainer:
     Differs
     -------
     Prototypes move by the network's own projections unless ``prototypes_from="peer"``. A part with fewer samples than a
-    batch is filled up with the next likely ones. Every random number follows from the seed. The mask of an image comes
-    from its own predictions; on Clothing1M and WebVision the release takes those of another sample. The release's loop
-    runs one epoch more.
+    batch is filled up with the next likely ones. The mask of an image comes from its own predictions; on Clothing1M and
+    WebVision the release takes those of another sample. The release's loop runs one epoch more.
     """
 
     def __init__(self, config: Config, data: Dataset, folder: str | Path | None = None) -> None:
         require(len(data.images) >= 2, "training images", "at least two", len(data.images), "Add images.")
         most, fits = max(k for _, k in config.kappa), f"at most {data.num_classes}, the number of classes"
         require(most <= data.num_classes, "kappa", fits, most, "Lower k.")
-        self.config, self.data, self.run = config, data, Run(folder)
-        self.device = provenance.find_device(config.device)
+        super().__init__(config, folder, provenance.find_device(config.device))
+        self.data = data
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
         self.statistics = data.mean, data.std
-        names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
-        options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
-        options |= dict(kind=config.backbone, head=config.projector)
-        self.nets = []
-        for which in (0, 1):
-            label_loss = config.spec.label_loss(len(data.given), data.num_classes)
-            draws = generator(config.seed, 1, which)
-            shape = data.num_classes, data.images.shape[1]
-            net = model.Network(*shape, label_loss=label_loss, generator=draws, **options)
-            self.nets.append(net.to(self.device, memory_format=torch.channels_last))
+        self.nets = [self._network(generator(config.seed, 1, which)) for which in (0, 1)]
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         options |= {"fused": True} if self.device.type == "cuda" else {}
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
         start = torch.full((data.num_classes,), 1 / data.num_classes, device=self.device)
         self.adaptive = model.SelfAdaptive(start[0].clone(), start)
-        self.epoch, self.rows, self.stretches = 0, [], []
-        self.within_epoch = False
         self.splits: list[gmm.Split] = []
 
-    def fit(self, progress: bool = True, on_epoch: Callable[["Trainer", dict], None] | None = None) -> History:
-        """Train until the last epoch, from wherever this trainer stands.
-
-        Parameters
-        ----------
-        progress : bool
-            Show a bar with the time left.
-        on_epoch : callable, optional
-            Called with the trainer and the finished epoch's row before both are saved; columns that it adds to the row
-            are saved, too.
-
-        Raises
-        ------
-        FloatingPointError
-            If a loss or weight is not finite; the last checkpoint stays as it was.
-        ValueError
-            If a new training would write into a folder that holds another one's checkpoints, another training runs
-            there, or this trainer was interrupted within an epoch.
-        """
-        where, remedy = f"one in epoch {self.epoch}", "Go on with Trainer.resume(folder), or make a new trainer."
-        require(not self.within_epoch, "trainer", "one that was not interrupted within an epoch", where, remedy)
-        with self.run.hold():
-            if self.epoch == 0:
-                if self.run.folder is not None:
-                    checkpoint.refuse_used(self.run.folder)
-                self._warn_of_data()
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            self.stretches.append(dict(from_epoch=self.epoch, device=provenance.processor(self.device), date=now))
-            total = self.config.epochs
-            with tqdm(total=total, initial=self.epoch, disable=not progress, unit="epoch") as bar:
-                while self.epoch < total:
-                    self.within_epoch = True
-                    row = self.run_epoch(self.epoch)
-                    self.rows.append(row)
-                    self.epoch += 1
-                    self.within_epoch = False
-                    try:
-                        if on_epoch is not None:
-                            on_epoch(self, row)
-                    finally:
-                        self.save()
-                    bar.update()
-                    bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
-            if self.run.folder is not None:  # if there was nothing left to do: perhaps it was lost
-                self.history().save(self.run.folder / "history.csv")
-        return self.history()
-
-    def history(self) -> History:
-        """The table so far."""
-        return History.from_rows(self.config, self.rows)
+    def _network(self, draws: torch.Generator) -> model.Network:
+        config, data = self.config, self.data
+        names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
+        options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
+        options |= dict(kind=config.backbone, head=config.projector, generator=draws)
+        options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
+        net = model.Network(data.num_classes, data.images.shape[1], **options)
+        return net.to(self.device, memory_format=torch.channels_last)
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Train both networks for one epoch and return the row of the history."""
-        start, config = time.perf_counter(), self.config
-        joint = epoch >= config.warm_up and (config.spec.semi or config.spec.negatives == "relaxed")
-        row: dict[str, float] = {"epoch": epoch, "kappa": config.kappa_at(epoch)}
-        outputs = []
-        if joint:
-            if epoch == 0:  # no warm-up at all
-                self.start_prototypes()
-            outputs = [self.per_sample(net) for net in self.nets]
-        if joint and config.spec.semi:
-            self.splits = [self.split(out, epoch, which) for which, out in enumerate(outputs)]
-            for which, split in enumerate(self.splits):
-                found = split.metrics(self.right) | self._prototype_accuracy(outputs[which])
-                row |= {f"{name}_{which + 1}": value for name, value in found.items()}
+        start, config, spec = time.perf_counter(), self.config, self.config.spec
+        semi, row = spec.semi and epoch >= config.warm_up, {"epoch": epoch, "kappa": config.kappa_at(epoch)}
+        if spec.semi and epoch == config.warm_up:
+            self.start_prototypes()
+        asked = semi or (spec.negatives == "relaxed" and epoch >= config.warm_up)  # each network asks its peer
+        outputs = [self.per_sample(net) for net in self.nets] if asked else [None, None]
+        self.splits = [self.split(out, epoch, which) for which, out in enumerate(outputs)] if semi else []
         for which, net in enumerate(self.nets):
+            found = {"lr": config.lr_at(epoch)}
             for group in self.optimizers[which].param_groups:
-                group["lr"] = row[f"lr_{which + 1}"] = config.lr_at(epoch)
-            peer_logits = outputs[1 - which]["logits"] if outputs else None
-            if joint and config.spec.semi:
-                means = self.train_semi(epoch, which, self.splits[1 - which], peer_logits)
+                group["lr"] = found["lr"]
+            peer_logits = outputs[1 - which]["logits"] if asked else None
+            if semi:
+                found |= self.splits[which].metrics(self.right) | evaluate.prototype_accuracy(
+                    outputs[which], self.data.true
+                )
+                found |= self.train_semi(epoch, which, self.splits[1 - which], peer_logits)
                 self.move_prototypes(net, outputs[which if config.prototypes_from == "own" else 1 - which], epoch)
             else:
-                means = self.train_supervised(epoch, which, peer_logits)
-            require_finite([name for name, value in means.items() if not np.isfinite(value)], epoch)
-            row |= {f"{name}_{which + 1}": value for name, value in means.items()}
-        if epoch == config.warm_up - 1 and (config.spec.semi or config.spec.negatives == "relaxed"):
-            self.start_prototypes()  # for the first split
+                found |= self.train_supervised(epoch, which, peer_logits)
+            if found.get("negatives") == 0 and config.contrasts_in(epoch):
+                log.warning(
+                    "epoch %d, network %d: there is no negative pair, the contrast does nothing", epoch, which + 1
+                )
+            bad = [name for name, value in found.items() if name in steps.COLUMNS and not np.isfinite(value)]
+            require_finite(bad, epoch)
+            row |= {f"{name}_{which + 1}": value for name, value in found.items()}
         states = [value for net in self.nets for value in net.state_dict().values()]
         require_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
         self._warn_of_collapse()
-        row["seconds"] = time.perf_counter() - start
-        return row
+        return row | {"seconds": time.perf_counter() - start}
 
     def train_supervised(self, epoch: int, which: int, peer_logits: Tensor | None = None) -> dict[str, float]:
         """One epoch of network `which` on the given labels; with the peer's logits (N, C) its negatives are relaxed."""
@@ -178,7 +110,7 @@ class Trainer:
         size = min(2 * config.batch_size, len(self.given))
         count = config.steps_per_epoch or len(self.given) // size
         order = batches.batch_order(torch.arange(len(self.given)), size, count, draws)
-        weak, contrast = int(config.supervised_view == "weak"), self.contrasts(epoch)
+        weak, contrast = int(config.supervised_view == "weak"), config.contrasts_in(epoch)
         terms, strong_views = [], (1 - weak) + 2 * contrast
         for views in batches.passes(self.images, order, weak, strong_views, config, self.statistics, draws):
             shown = views.weak[0] if weak else views.strong[0]
@@ -189,7 +121,7 @@ class Trainer:
             step = steps.supervised_step(net, shown, pair, given, views.index, config, mask, views.small)
             self.descend(which, step)
             terms.append(step.detached())
-        return self._mean(terms, contrast, epoch, which)
+        return steps.mean_terms(terms)
 
     def train_semi(self, epoch: int, which: int, split: gmm.Split, peer_logits: Tensor) -> dict[str, float]:
         """One epoch of network `which` on the peer's split; returns the mean terms, nothing if the epoch is skipped."""
@@ -224,7 +156,7 @@ class Trainer:
             step = steps.semi_step(net, strong[:, :size], strong[:, size:], *targets, mask, *mixing_terms)
             self.descend(which, step)
             terms.append(step.detached())
-        return self._mean(terms, config.spec.negatives != "none", epoch, which)
+        return steps.mean_terms(terms)
 
     def descend(self, which: int, terms: steps.Terms) -> None:
         """One SGD step of network `which`."""
@@ -257,11 +189,6 @@ class Trainer:
         )
         chosen = outputs["projection"][selected], labels[selected]
         net.prototypes.copy_(model.update_prototypes(net.prototypes, *chosen, self.config.proto_momentum))
-
-    def contrasts(self, epoch: int) -> bool:
-        """Whether the contrastive loss is on in `epoch`."""
-        config = self.config
-        return config.spec.negatives != "none" and (epoch >= config.warm_up or config.warm_up_contrast)
 
     def predict(self, net: model.Network, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, C) and projections (n, D) of un-augmented uint8 images; see `evaluate.predict`."""
@@ -300,11 +227,6 @@ class Trainer:
         self.adaptive = model.SelfAdaptive(*(tensor.to(self.device) for tensor in state["adaptive"]))
         self.epoch, self.rows, self.stretches = state["epoch"], state["rows"], state.get("stretches", [])
 
-    def save(self) -> None:
-        """Write the history and, last, a checkpoint into the run's folder, atomically."""
-        self.run.save(self.state_dict(), self.history(), self.epoch)
-        log.info(line(self.rows[-1]))
-
     @classmethod
     def resume(
         cls,
@@ -314,26 +236,12 @@ class Trainer:
         config: Config | None = None,
         device: str | None = None,
     ) -> "Trainer":
-        """Continue a run from its newest sound checkpoint; `fit` then goes on to the same weights.
+        """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
 
-        Parameters
-        ----------
-        folder : path
-            Of the run.
-        data : Dataset, optional
-            The run's data; by default `data.prepare` of the stored settings.
-        data_folder : path, optional
-            Where `data.prepare` looks; see `data.load`.
-        config : Config, optional
-            What the run is expected to have been started with.
-        device : str, optional
-            In place of the run's own, or of "auto" if that was a GPU and there is none here.
-
-        Raises
-        ------
-        ValueError
-            If there is no sound checkpoint, it is none of a training, the data are not those of the run, or it was
-            started with other settings than `config`.
+        The data are those that `data.prepare` makes of the stored settings, from `data_folder`, unless `data` is given.
+        `device` stands in place of the run's own, or of "auto" if that was a GPU and there is none here. A ValueError
+        says if there is no sound checkpoint, the data are others, or the run was started with other settings than
+        `config`.
         """
         with Run(folder).logged():
             state = checkpoint.load_newest(Path(folder))
@@ -345,37 +253,16 @@ class Trainer:
             trainer.load_state_dict(state)
         return trainer
 
-    def _mean(self, terms: list[steps.Terms], contrast: bool, epoch: int, which: int) -> dict[str, float]:
-        """Mean terms of an epoch; a warning if the contrast did nothing throughout."""
-        means = steps.mean_terms(terms)
-        if contrast and means["negatives"] == 0:
-            text = "epoch %d, network %d: no image repels another, the contrast does nothing"
-            log.warning(text, epoch, which + 1)
-        return means
-
-    def _prototype_accuracy(self, outputs: dict[str, Tensor]) -> dict[str, float]:
-        """Share of training images whose nearest prototype is that of the true class, if it is known."""
-        if self.data.true is None:
-            return {}
-        nearest = outputs["proto_logits"].argmax(dim=1).cpu()
-        return {"proto_accuracy": float((nearest == self.data.true).double().mean())}
-
-    def _warn_of_data(self) -> None:
+    def warn_of_data(self) -> None:
         """Name in the log what will not work as meant with these data or on this device."""
         config, data = self.config, self.data
-        missing = sorted(set(range(data.num_classes)) - set(data.given.unique().tolist()))
-        if missing:
-            names = ", ".join(data.class_names[c] for c in missing[:5])
-            log.warning("%d classes have no given label (%s%s)", len(missing), names, ", ..." * (len(missing) > 5))
-        if config.noise == "file" and data.true is not None and data.real_rate > 1 - 1 / data.num_classes:
-            log.warning("%s is right no more often than by chance: another order?", config.label_file)
-        idle = [k for _, k in config.kappa if 2 * k > data.num_classes]
-        if idle and config.spec.negatives == "relaxed":
-            log.warning("kappa = %s with %d classes: every two candidate sets overlap", idle, data.num_classes)
+        found = health.of_labels(data.given, data.true, data.class_names)
+        if config.spec.negatives == "relaxed":
+            found += health.of_candidates([k for _, k in config.kappa], data.num_classes)
         if config.precision == "bf16" and provenance.slow_bf16(self.device):
-            log.warning(
-                "bf16 is 10 to 30 times slower than float32 on this processor, which has no instructions for it"
-            )
+            found.append(health.SLOW_BF16)
+        for text in found:
+            log.warning(text)
 
     def _warn_of_collapse(self) -> None:
         """Name in the log a network that predicts one class for all images, or projects them to one point."""
@@ -384,6 +271,5 @@ class Trainer:
         for which, net in enumerate(self.nets):
             logits, projection = self.predict(net, self.images[some])
             seen = projection if self.config.spec.negatives != "none" else None
-            if float(torch.bincount(self.given).max()) < health.ONE_CLASS * size:  # else one class is no fault
-                for text in health.collapsed(logits, seen, self.data.class_names):
-                    log.warning("epoch %d, network %d %s", self.epoch, which + 1, text)
+            for text in health.collapsed(logits, seen, self.data.class_names, self.given):
+                log.warning("epoch %d, network %d %s", self.epoch, which + 1, text)

@@ -43,7 +43,7 @@ def measure(trainer: Trainer, row: dict[str, float]) -> None:
     of the peer. Nothing is added without a contrastive loss or without true labels.
     """
     config, epoch, size = trainer.config, int(row["epoch"]), trainer.config.batch_size
-    if trainer.data.true is None or not trainer.contrasts(epoch):
+    if trainer.data.true is None or not config.contrasts_in(epoch):
         return
     everyone, after = np.arange(len(trainer.given)), epoch >= config.warm_up
     temperature = config.joint_contrast[0] if after else config.warm_up_temperature

@@ -69,6 +69,28 @@ def _checksum(content: dict[str, object]) -> str:
 
 
 @contextlib.contextmanager
+def hold_lock(path: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Hold a lock while the block runs; yields False if another process has it after `patience` seconds.
+
+    The lock is the system's own and goes with its process, however that ends.
+    """
+    lock = filelock.FileLock(path, timeout=patience)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    except (NotImplementedError, OSError) as error:  # some network file systems
+        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
+            raise
+        log.warning("%s knows no locks: take care that no other training uses it", path.parent)
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
 def folder_lock(folder: Path | None) -> Iterator[None]:
     """Keep other trainings out of a folder while one runs; what a killed one left half written is removed.
 
@@ -80,35 +102,21 @@ def folder_lock(folder: Path | None) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If another training runs there. Its lock is the system's own and goes with its process, however that ends.
+        If another training runs there.
     """
     if folder is None:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / "training.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        other = read_json(folder / "training.owner")
-        who = f" ({other['pid']} on {other['host']})" if {"pid", "host"} <= set(other) else ""
-        remedy = f"Another process trains there{who}: wait for it, or choose another folder."
-        raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}") from None
-    except (NotImplementedError, OSError) as error:  # some network file systems
-        if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
-            raise
-        warn_no_locks(folder)
-    try:
+    with hold_lock(folder / "training.lock") as mine:
+        if not mine:
+            other = read_json(folder / "training.owner")
+            who = f" ({other['pid']} on {other['host']})" if {"pid", "host"} <= set(other) else ""
+            remedy = f"Another process trains there{who}: wait for it, or choose another folder."
+            raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}")
         with contextlib.suppress(OSError):  # only for the message above
             (folder / "training.owner").write_text(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
         for stump in folder.glob("*.tmp"):
             if stump.name.startswith(WRITTEN):
                 stump.unlink(missing_ok=True)
         yield
-    finally:
-        lock.release()
-
-
-def warn_no_locks(folder: Path) -> None:
-    """Say that nothing keeps two processes out of one folder."""
-    log.warning("%s knows no locks: take care that no other training uses it", folder)

@@ -1,6 +1,7 @@
 """The folder of one training: its lock, its log, its checkpoints and its history."""
 
 import contextlib
+import datetime
 import logging
 import logging.handlers
 import sys
@@ -61,13 +62,29 @@ class Run:
                 log.removeHandler(handler)
                 handler.close()
 
+    @staticmethod
+    def stretch(epoch: int, device: str) -> dict[str, object]:
+        """Where and when a stretch of training begins."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return dict(from_epoch=epoch, device=device, date=now)
+
+    def refuse_used(self) -> None:
+        """Refuse to begin a training in a folder that holds the checkpoints of another one."""
+        if self.folder is not None:
+            checkpoint.refuse_used(self.folder)
+
+    def write(self, history: History) -> None:
+        """Write the history alone."""
+        if self.folder is not None:
+            history.save(self.folder / "history.csv")
+
     def save(self, state: dict, history: History, epoch: int) -> None:
         """Write the history and, last, a checkpoint, atomically; a folder that was removed is made anew."""
         if self.folder is not None:
             if not self.folder.is_dir():
                 self.folder.mkdir(parents=True)
                 log.warning("%s was removed while training; it is made anew", self.folder)
-            history.save(self.folder / "history.csv")
+            self.write(history)
             checkpoint.save(state, self.folder, epoch)
 
     def warnings(self) -> list[str]:

@@ -1,0 +1,76 @@
+"""How any training runs: epoch by epoch, in a folder of its own, resumable."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from . import provenance
+from .checks import require
+from .history import History, line
+from .run import Run
+
+log = logging.getLogger("plremix")
+
+
+class Training:
+    """A training of `config.epochs` epochs; a subclass says what an epoch is and what state goes on from it.
+
+    It has the methods `run_epoch(epoch)`, which returns a row of the history, `state_dict()` and `warn_of_data()`.
+    """
+
+    def __init__(self, config: object, folder: str | Path | None, device: torch.device) -> None:
+        self.config, self.run, self.device = config, Run(folder), device
+        self.epoch, self.rows, self.stretches, self.within_epoch = 0, [], [], False
+
+    def fit(self, progress: bool = True, on_epoch: Callable[["Training", dict], None] | None = None) -> History:
+        """Train until the last epoch, from wherever this trainer stands.
+
+        `on_epoch` is called with the trainer and the finished epoch's row before both are saved; columns that it adds
+        to the row are saved, too.
+
+        Raises
+        ------
+        FloatingPointError
+            If a loss or weight is not finite; the last checkpoint stays as it was.
+        ValueError
+            If another training runs in the folder or has left its checkpoints there, or this trainer was interrupted
+            within an epoch.
+        """
+        where, remedy = f"one in epoch {self.epoch}", "Go on with Trainer.resume(folder), or make a new trainer."
+        require(not self.within_epoch, "trainer", "one that was not interrupted within an epoch", where, remedy)
+        with self.run.hold():
+            if self.epoch == 0:
+                self.run.refuse_used()
+                self.warn_of_data()
+            self.stretches.append(self.run.stretch(self.epoch, provenance.processor(self.device)))
+            with tqdm(total=self.config.epochs, initial=self.epoch, disable=not progress, unit="epoch") as bar:
+                while self.epoch < self.config.epochs:
+                    self.within_epoch = True
+                    row = self.run_epoch(self.epoch)
+                    self.rows.append(row)
+                    self.epoch, self.within_epoch = self.epoch + 1, False
+                    with contextlib.ExitStack() as saving:  # whatever becomes of the hook
+                        saving.callback(self.save)
+                        if on_epoch is not None:
+                            on_epoch(self, row)
+                    bar.update()
+                    bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
+            self.run.write(self.history())  # if there was nothing left to do: perhaps it was lost
+        return self.history()
+
+    def history(self) -> History:
+        """The table so far."""
+        return History.from_rows(self.config, self.rows)
+
+    def save(self) -> None:
+        """Write the history and, last, a checkpoint into the run's folder, atomically."""
+        self.run.save(self.state_dict(), self.history(), self.epoch)
+        log.info(line(self.rows[-1]))
+
+    def outcome(self) -> dict[str, object]:
+        """What this training came to and how it went; see `Run.outcome`."""
+        return self.run.outcome(self.state_dict(), self.history())
