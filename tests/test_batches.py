@@ -15,6 +15,9 @@ def settings(**changes):
     return Config(**({"pad": 2} | changes))
 
 
+STATISTICS = (0.5, 0.1, 0.4), (0.25, 0.2, 0.3)  # mean and deviation of each channel
+
+
 def noise_images(count, channels=3, side=16):
     return torch.randint(256, (count, channels, side, side), dtype=torch.uint8, generator=seeded(9))
 
@@ -47,27 +50,29 @@ def test_no_sample_is_refused():
 
 @pytest.mark.parametrize("steps_a_chunk", [1, 2, 100])
 @pytest.mark.parametrize(("weak", "strong"), [(1, 0), (1, 2), (2, 2), (0, 3)])
-def test_passes_equal_views_made_chunk_by_chunk(monkeypatch, steps_a_chunk, weak, strong):
-    images, config = noise_images(20, 1, 8), settings()
+def test_passes_equal_normalised_views_made_chunk_by_chunk(monkeypatch, steps_a_chunk, weak, strong):
+    images, config, statistics = noise_images(20, 1, 8), settings(), ((0.4,), (0.3,))
     order = batches.batch_order(torch.arange(20), 4, 5, seeded(1))
     monkeypatch.setattr(batches, "CHUNK_BYTES", steps_a_chunk * 4 * (weak + strong) * 64)
-    found = list(batches.passes(images, order, weak, strong, config, seeded(2)))
+    found = list(batches.passes(images, order, weak, strong, config, statistics, seeded(2)))
     generator, expected = seeded(2), []
     for part in order.split(steps_a_chunk):
         kinds = [augment.weak_view] * weak + [augment.strong_view] * strong
         made = [kind(images[part.flatten()], config, generator) for kind in kinds]
         for number in range(len(part)):
-            expected.append(torch.stack([view[4 * number : 4 * number + 4] for view in made]))
+            views = torch.stack([view[4 * number : 4 * number + 4] for view in made])
+            expected.append((views.float() / 255 - 0.4) / 0.3)
     assert [views.index.tolist() for views in found] == order.tolist()
     for views, right in zip(found, expected, strict=True):
         assert (views.weak.shape[0], views.strong.shape[0], views.small) == (weak, strong, None)
-        assert (torch.cat([views.weak.flatten(0, 1), views.strong.flatten(0, 1)]) == right.flatten(0, 1)).all()
+        torch.testing.assert_close(torch.cat([views.weak, views.strong]), right, rtol=1e-5, atol=1e-6)
 
 
 def test_a_chunk_smaller_than_a_step_still_makes_whole_steps(monkeypatch):
     monkeypatch.setattr(batches, "CHUNK_BYTES", 1)
     order = batches.batch_order(torch.arange(6), 3, 2, seeded())
-    assert [len(views.index) for views in batches.passes(noise_images(6), order, 1, 1, settings(), seeded())] == [3, 3]
+    found = batches.passes(noise_images(6), order, 1, 1, settings(), STATISTICS, seeded())
+    assert [len(views.index) for views in found] == [3, 3]
 
 
 MULTI = ((2, 12, 0.14, 1.0), (3, 6, 0.05, 0.14))
@@ -76,7 +81,7 @@ MULTI = ((2, 12, 0.14, 1.0), (3, 6, 0.05, 0.14))
 def test_multi_crop_gives_large_strong_and_small_views_of_the_same_images():
     images, config = noise_images(8), settings(crop=10, pad=0, multi_crop=MULTI, policy="imagenet")
     order = batches.batch_order(torch.arange(8), 4, 2, seeded())
-    for views in batches.passes(images, order, 2, 2, config, seeded()):
+    for views in batches.passes(images, order, 2, 2, config, STATISTICS, seeded()):
         assert views.weak.shape == (2, 4, 3, 10, 10)
         assert views.strong.shape == (2, 4, 3, 12, 12)
         assert views.small.shape == (3, 4, 3, 6, 6)
@@ -84,7 +89,7 @@ def test_multi_crop_gives_large_strong_and_small_views_of_the_same_images():
 
 def test_without_contrast_multi_crop_makes_no_strong_views():
     order = batches.batch_order(torch.arange(8), 4, 2, seeded())
-    for views in batches.passes(noise_images(8), order, 1, 0, settings(multi_crop=MULTI), seeded()):
+    for views in batches.passes(noise_images(8), order, 1, 0, settings(multi_crop=MULTI), STATISTICS, seeded()):
         assert (len(views.weak), len(views.strong), views.small) == (1, 0, None)
 
 

@@ -7,7 +7,10 @@ import re
 
 import pytest
 
-from plremix_core.config import HUMAN, NOISES, RATED, Config, from_dict
+from plremix_core.config import GROUPS, Config, from_dict
+from plremix_core.data.noise import HUMAN, NOISES, RATED
+from plremix_core.losses import CONTRASTS
+from plremix_core.methods import METHODS, CrossEntropy, EarlyLearning
 from plremix_core.presets import preset
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
@@ -43,10 +46,10 @@ WRONG_TYPE = [  # field, value, what the message says of the rule and the value
     ("lambda_c", "1", "of type float, got '1'"),
     ("sharpening", None, "of type float, got None"),
     ("threshold", False, "of type float, got False"),
-    ("contrast", "flat", "one of flat_nce, info_nce, got 'flat'"),
-    ("naive_contrast", "flat", "one of , flat_nce, info_nce, got 'flat'"),
-    ("naive_temperature", -0.1, ">= 0, got -0.1"),
-    ("projector", "linear", "one of mlp, none"),
+    ("contrast", True, "of type str, got True"),
+    ("naive_contrast", None, "of type str, got None"),
+    ("naive_temperature", "0.1", "of type float, got '0.1'"),
+    ("projector", 128, "of type str, got 128"),
     ("warm_up_temperature", "0.1", "of type float, got '0.1'"),
     ("temperature", float("nan"), "of type float, got nan"),
     ("kappa", 3, "a tuple, got 3"),
@@ -66,11 +69,9 @@ WRONG_TYPE = [  # field, value, what the message says of the rule and the value
     ("backbone", 50, "of type str, got 50"),
     ("pretrained", "yes", "of type bool, got 'yes'"),
     ("pooled", 1.0, "of type int, got 1.0"),
-    ("extra_epochs", True, "of type int, got True"),
     ("warm_up_contrast", 0, "of type bool, got 0"),
     ("lr_decay", None, "of type str, got None"),
     ("short_parts", True, "of type str, got True"),
-    ("mask_rows", 6, "of type str, got 6"),
     ("policy", None, "of type str, got None"),
     ("crop", "224", "of type int, got '224'"),
     ("multi_crop", 2, "a tuple, got 2"),
@@ -88,29 +89,34 @@ OUT_OF_RANGE = [
     *[(name, -0.5, POSITIVE.format(-0.5)) for name in ("warm_up_temperature", "temperature")],
     *[(name, -1, COUNT.format(-1)) for name in ("train_size", "holdout", "warm_up", "steps_per_epoch")],
     *[(name, -1, COUNT.format(-1)) for name in ("ramp_epochs", "pad")],
-    *[(name, -0.1, COUNT.format(-0.1)) for name in ("lambda_u", "lambda_c", "weight_decay")],
+    *[(name, -0.1, COUNT.format(-0.1)) for name in ("lambda_u", "lambda_c", "weight_decay", "naive_temperature")],
     *[(name, 1.0, FRACTION.format(1.0)) for name in ("rate", "momentum", "proto_momentum")],
     *[(name, -0.1, FRACTION.format(-0.1)) for name in ("rate", "momentum", "proto_momentum")],
     ("rate", 50, FRACTION.format(50.0)),
-    *[("threshold", value, f"in (0, 1), got {value}. The paper uses 0.5.") for value in (0.0, 1.0, -0.5)],
-    ("method", "plr", "one of ce, dividemix, naive, naive-2d, plr-1d, plremix, got 'plr'. Check the spelling."),
+    *[
+        ("threshold", value, f"in (0, 1), got {value}. It is a fraction, not a percentage.")
+        for value in (0.0, 1.0, -0.5)
+    ],
+    ("contrast", "flat", f"one of {', '.join(CONTRASTS)}, got 'flat'. Check the spelling."),
+    ("naive_contrast", "flat", "empty or a key of losses.CONTRASTS, got 'flat'. Check the spelling."),
+    ("projector", "linear", "one of mlp, none, got 'linear'. Check the spelling."),
+    ("method", "plr", f"one of {', '.join(METHODS)}, got 'plr'. Check the spelling."),
     ("noise", "symmetric", f"one of {', '.join(NOISES)}, got 'symmetric'. Check the spelling."),
-    ("prototypes_from", "both", "one of own, peer, got 'both'. Ours is own, the release's is peer."),
-    ("supervised_view", "strng", "one of weak, strong, got 'strng'. The release trains on weak views."),
+    ("prototypes_from", "both", "one of own, peer, got 'both'. Check the spelling."),
+    ("supervised_view", "strng", "one of weak, strong, got 'strng'. Check the spelling."),
     ("backbone", "resnet18", "one of preact, resnet50, inception_resnet_v2, got 'resnet18'."),
     ("policy", "svhn", "one of cifar10, imagenet, got 'svhn'."),
     ("lr_decay", "cosine", "one of steps, linear, got 'cosine'."),
     ("precision", "fp16", "one of float32, bf16, got 'fp16'."),
     ("short_parts", "stop", "one of fill, skip, got 'stop'."),
-    ("mask_rows", "own", "one of sample, position, got 'own'."),
     ("label_file", "labels.npy", "given if and only if noise is file, got 'labels.npy'. Set both or none."),
-    *[(name, -1, COUNT.format(-1)) for name in ("image_size", "extra_epochs", "crop")],
+    *[(name, -1, COUNT.format(-1)) for name in ("image_size", "crop")],
     ("pooled", 0, POSITIVE.format(0)),
     *[
         ("multi_crop", value, "() or one or two kinds (number, side, least, most area), two views of the first")
         for value in (((3, 224, 0.1, 1.0),), ((2, 224, 0.5, 0.1),), ((2, 0, 0.1, 1.0),), ((2, 9, 0.1, 1.0),) * 3)
     ],
-    *[("fill", value, f"in [0, 255], got {value}. 128 is mid-grey.") for value in (-1, 256)],
+    *[("fill", value, f"in [0, 255], got {value}.") for value in (-1, 256)],
     ("blocks", (), "at least one positive count, got (). (2, 2, 2, 2) is ResNet-18."),
     ("blocks", (2, 0), "at least one positive count, got (2, 0)."),
     ("warm_up", 401, "at most epochs = 400, got 401. Train longer."),
@@ -165,7 +171,7 @@ def test_settings_cannot_be_changed_or_given_by_position():
     [("xyz", None), ("lambda_U", "lambda_u"), ("warmup", "warm_up"), ("batchsize", "batch_size"), ("kapa", "kappa")],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_right_one(name, near):
-    remedy = f"Did you mean {near}?" if near else "Known: dataset, noise, rate, label_file, method, "
+    remedy = f"Did you mean {near}?" if near else "Known: dataset, train_size, "
     message = "^" + re.escape(f"setting must be a field of Config, got '{name}'. {remedy}")
     with pytest.raises(ValueError, match=message):
         from_dict({name: 1})
@@ -197,10 +203,11 @@ OTHER = dict(
     dataset="cifar100", noise="none", rate=0.2, method="ce", seed=1, train_size=100, holdout=10, width=32,
     blocks=(1, 1), stem_stride=2, epochs=300, warm_up=30, batch_size=32, steps_per_epoch=5, lr=0.1, lr_drops=(100,),
     momentum=0.8, weight_decay=1e-3, mixup_alpha=0.5, lambda_u=0.0, ramp_epochs=8, lambda_c=0.5, sharpening=1.0,
-    threshold=0.6, contrast="info_nce", naive_temperature=0.3, naive_contrast="flat_nce", projector="none", warm_up_temperature=0.2, temperature=0.5, kappa=((0, 1),), proto_momentum=0.9,
+    threshold=0.6, contrast="info_nce", naive_temperature=0.3, naive_contrast="flat_nce", projector="none",
+    warm_up_temperature=0.2, temperature=0.5, kappa=((0, 1),), proto_momentum=0.9,
     prototypes_from="peer", confidence_penalty=True, supervised_view="strong", pad=1, flip=False, fill=0,
     device="cuda", label_file="labels.npy", image_size=64, backbone="resnet50", pretrained=True, pooled=2,
-    extra_epochs=1, warm_up_contrast=False, lr_decay="linear", short_parts="skip", mask_rows="position",
+    warm_up_contrast=False, lr_decay="linear", short_parts="skip",
     policy="imagenet", crop=24, multi_crop=((2, 24, 0.5, 1.0),), precision="bf16", compile=True,
 )  # fmt: skip
 
@@ -234,16 +241,48 @@ def test_equal_settings_have_equal_fingerprints_however_they_are_written():
     assert Config(lr=1).fingerprint() == from_dict({"lr": 1.0, "blocks": [2, 2, 2, 2]}).fingerprint()
 
 
+@pytest.mark.parametrize(("flat", "contrast"), [(True, "flat_nce"), (False, "info_nce")])
+def test_settings_of_old_records_are_read(flat, contrast):
+    old = {"flat": flat, "extra_epochs": 0, "mask_rows": "sample", "kappa": [[0, 2]], "lr": 0.1}
+    assert from_dict(old) == Config(contrast=contrast, kappa=((0, 2),), lr=0.1)
+    assert old["flat"] == flat  # read, not changed
+
+
+@pytest.mark.parametrize(("name", "value"), [("extra_epochs", 1), ("mask_rows", "position")])
+def test_a_setting_of_an_old_record_that_is_gone_is_refused(name, value):
+    kept = {"extra_epochs": 0, "mask_rows": "sample"}[name]
+    message = f"{name} must be {kept!r}, as the setting is gone, got {value!r}. Use the commit of the record."
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        from_dict({name: value})
+
+
+def test_every_field_has_its_meaning_in_one_line_and_a_group():
+    for field in dataclasses.fields(Config):
+        meaning = field.metadata["meaning"]
+        assert 5 < len(meaning) < 90 and "\n" not in meaning and field.metadata["group"] in GROUPS, field.name
+
+
 @pytest.mark.parametrize(
-    ("method", "semi", "repel", "dims"),
+    ("method", "semi", "negatives", "dims"),
     [
-        ("ce", False, "none", 1), ("dividemix", True, "none", 1), ("naive", True, "all", 1),
-        ("naive-2d", True, "all", 2), ("plr-1d", True, "plr", 1), ("plremix", True, "plr", 2),
+        ("ce", False, "none", 1), ("elr", False, "none", 1), ("dividemix", True, "none", 1),
+        ("dividemix-2d", True, "none", 2), ("naive", True, "all", 1), ("naive-2d", True, "all", 2),
+        ("plr-1d", True, "relaxed", 1), ("plremix", True, "relaxed", 2),
     ],
 )  # fmt: skip
-def test_methods_switch_on_their_parts(method, semi, repel, dims):
-    parts = Config(method=method).parts
-    assert (parts.semi, parts.repel, parts.dims) == (semi, repel, dims)
+def test_methods_switch_on_their_parts(method, semi, negatives, dims):
+    spec = Config(method=method).spec
+    assert (spec.semi, spec.negatives, spec.dims) == (semi, negatives, dims)
+    assert spec.label_loss is (EarlyLearning if method == "elr" else CrossEntropy)
+
+
+def test_ordinary_contrast_after_warm_up_has_a_temperature_and_a_form_of_its_own():
+    shared = dict(temperature=1.0, warm_up_temperature=0.2)
+    assert Config(method="plremix", **shared).joint_contrast == (1.0, "flat_nce")
+    assert Config(method="naive", **shared).joint_contrast == (0.2, "flat_nce")
+    own = dict(naive_temperature=0.5, naive_contrast="info_nce")
+    assert Config(method="naive-2d", **shared, **own).joint_contrast == (0.5, "info_nce")
+    assert Config(method="plremix", **shared, **own).joint_contrast == (1.0, "flat_nce")
 
 
 # --------------------------------------------------------------------------------------------------- schedules

@@ -1,4 +1,4 @@
-"""The division into clean and noisy samples."""
+"""The split into clean and noisy samples."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def two_groups(clean=60, noisy=40, seed=0):
     return np.concatenate(group), np.arange(clean + noisy) < clean
 
 
-def hand_posterior(division):
+def hand_posterior(split):
     """Bayes' rule written out for the parameters of the mixture; also the density."""
-    mixture, terms = division.mixture, []
+    mixture, terms = split.mixture, []
     for weight, mean, covariance in zip(mixture.weights_, mixture.means_, mixture.covariances_):
-        away = division.points - mean
+        away = split.points - mean
         distance = np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariance), away)
         terms.append(weight * np.exp(-distance / 2) / np.sqrt(np.linalg.det(2 * np.pi * covariance)))
     clean = int(np.argmin([(mean**2).sum() for mean in mixture.means_]))
@@ -32,14 +32,14 @@ def hand_posterior(division):
 
 
 @pytest.mark.parametrize("dims", [1, 2])
-def test_separable_losses_are_divided_without_a_mistake(dims):
+def test_separable_losses_are_split_without_a_mistake(dims):
     loss, clean = two_groups()
     losses = [loss, two_groups(seed=1)[0]][:dims]
-    division = split_clean(*losses, seed=0)
-    assert division.points.shape == (100, dims)
-    assert (division.is_clean == clean).all()
-    assert division.p_clean[clean].min() > 0.99
-    assert division.p_clean[~clean].max() < 0.01
+    split = split_clean(*losses, seed=0)
+    assert split.points.shape == (100, dims)
+    assert (split.is_clean == clean).all()
+    assert split.p_clean[clean].min() > 0.99
+    assert split.p_clean[~clean].max() < 0.01
 
 
 def test_two_losses_separate_what_one_cannot():
@@ -57,9 +57,9 @@ def test_two_losses_separate_what_one_cannot():
 def test_posterior_is_bayes_rule_for_the_component_nearer_to_zero(dims):
     rng = np.random.default_rng(2)
     losses = [np.concatenate([rng.normal(0.5, 0.3, 150), rng.normal(1.5, 0.5, 100)]) for _ in range(dims)]
-    division = split_clean(*losses, seed=0)
-    posterior, _ = hand_posterior(division)
-    np.testing.assert_allclose(division.p_clean, posterior, rtol=1e-7, atol=1e-10)
+    split = split_clean(*losses, seed=0)
+    posterior, _ = hand_posterior(split)
+    np.testing.assert_allclose(split.p_clean, posterior, rtol=1e-7, atol=1e-10)
     assert (np.abs(posterior - 0.5) < 0.4).any()  # not only sure cases
 
 
@@ -70,8 +70,8 @@ def test_mixture_has_the_settings_of_the_release():
 
 
 def test_points_are_scaled_to_the_unit_square():
-    division = split_clean(np.array([1.0, 2.0, 5.0]), np.array([-4.0, 4.0, 0.0]), seed=0)
-    np.testing.assert_allclose(division.points, [[0, 0], [0.25, 1], [1, 0.5]])
+    split = split_clean(np.array([1.0, 2.0, 5.0]), np.array([-4.0, 4.0, 0.0]), seed=0)
+    np.testing.assert_allclose(split.points, [[0, 0], [0.25, 1], [1, 0.5]])
 
 
 def test_scale_of_equal_losses_is_zero():
@@ -87,34 +87,34 @@ def test_scale_and_offset_of_the_losses_change_nothing():
 
 @pytest.mark.parametrize("dims", [1, 2])
 def test_equal_losses_are_all_clean_and_fit_nothing(dims):
-    division = split_clean(*[np.full(5, 0.7)] * dims, seed=0)
-    assert division.mixture is None
-    assert division.p_clean.tolist() == [1.0] * 5
-    assert division.is_clean.all()
+    split = split_clean(*[np.full(5, 0.7)] * dims, seed=0)
+    assert split.mixture is None
+    assert split.p_clean.tolist() == [1.0] * 5
+    assert split.is_clean.all()
     with pytest.raises(ValueError, match="mixture must be fitted, got None. All losses agreed; train longer."):
-        division.on_grid()
+        split.on_grid()
 
 
 @pytest.mark.parametrize("losses", [([0.0, 1.0],), ([0.0, 0.0, 0.0, 1.0],), ([0.3] * 6, [0, 0, 0, 1, 1, 1])])
 def test_few_distinct_points_give_finite_posteriors(losses):
-    division = split_clean(*(np.array(x, dtype=float) for x in losses), seed=0)
-    assert np.isfinite(division.p_clean).all()
-    assert division.is_clean[0]
-    assert not division.is_clean[-1]
+    split = split_clean(*(np.array(x, dtype=float) for x in losses), seed=0)
+    assert np.isfinite(split.p_clean).all()
+    assert split.is_clean[0]
+    assert not split.is_clean[-1]
 
 
 def test_which_component_comes_first_does_not_matter():
     loss, clean = two_groups()
-    divisions = [split_clean(loss, seed=seed) for seed in range(12)]
-    assert {division.clean for division in divisions} == {0, 1}
-    for division in divisions:
-        assert (division.is_clean == clean).all()
+    splits = [split_clean(loss, seed=seed) for seed in range(12)]
+    assert {split.clean for split in splits} == {0, 1}
+    for split in splits:
+        assert (split.is_clean == clean).all()
 
 
 def test_posterior_falls_with_the_loss_between_the_two_means():
-    division = split_clean(two_groups()[0], seed=0)
-    axis, _, posterior = division.on_grid(200)
-    low, high = sorted(division.mixture.means_[:, 0])
+    split = split_clean(two_groups()[0], seed=0)
+    axis, _, posterior = split.on_grid(200)
+    low, high = sorted(split.mixture.means_[:, 0])
     between = posterior[(axis > low) & (axis < high)]
     assert len(between) > 50
     assert (np.diff(between) <= 1e-12).all()
@@ -160,7 +160,7 @@ def test_threshold_moves_the_decision_and_not_the_posterior():
     assert high.is_clean.sum() < low.is_clean.sum()
 
 
-# ------------------------------------------------------------------------------------------------------- parts
+# ----------------------------------------------------------------------------------------------------- indices
 
 
 def given(*p_clean):
@@ -168,7 +168,7 @@ def given(*p_clean):
     return Split(p, p > 0.5, p[:, None], None, 0, 0.5)
 
 
-def test_parts_are_the_two_sides_of_the_decision():
+def test_indices_are_the_two_sides_of_the_decision():
     clean, noisy = given(0.9, 0.1, 0.6, 0.5, 0.0).indices(2)
     assert clean.tolist() == [0, 2]
     assert noisy.tolist() == [1, 3, 4]
@@ -192,21 +192,21 @@ def test_parts_of_fewer_samples_than_asked_for_are_the_whole_set():
     assert sorted(noisy.tolist()) == [0, 1, 2]
 
 
-def test_quality_counts_against_the_labels_that_are_right():
-    division = given(0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.3, 0.05)
+def test_metrics_count_against_the_labels_that_are_right():
+    split = given(0.9, 0.8, 0.7, 0.1, 0.6, 0.2, 0.3, 0.05)
     right = np.arange(8) < 4
     # of 4 x 4 pairs 13 are in order: 0.9, 0.8 and 0.7 above all four wrong ones, 0.1 above 0.05 only
-    assert division.metrics(right) == pytest.approx(
+    assert split.metrics(right) == pytest.approx(
         {"clean": 4, "noisy": 4, "auc": 13 / 16, "precision": 3 / 4, "recall": 3 / 4}
     )
 
 
-def test_quality_without_wrong_or_without_known_labels():
-    division = given(0.9, 0.1)
-    found = division.metrics(np.array([True, True]))
+def test_metrics_without_wrong_or_without_known_labels():
+    split = given(0.9, 0.1)
+    found = split.metrics(np.array([True, True]))
     assert np.isnan(found["auc"])  # nothing to tell apart
     assert (found["precision"], found["recall"]) == (1.0, 0.5)
-    assert division.metrics(None) == {"clean": 1, "noisy": 1}
+    assert split.metrics(None) == {"clean": 1, "noisy": 1}
     assert given(0.1, 0.2).metrics(np.array([True, False]))["precision"] == 0.0
 
 
@@ -217,13 +217,13 @@ def test_quality_without_wrong_or_without_known_labels():
 def test_grid_at_the_points_equals_their_posterior(dims):
     rng = np.random.default_rng(5)
     steps = [np.concatenate([[0, 10], rng.integers(0, 5, 30), rng.integers(5, 11, 30)]) for _ in range(dims)]
-    division = split_clean(*(step / 10 for step in steps), seed=0)
-    axis, density, posterior = division.on_grid(11)
+    split = split_clean(*(step / 10 for step in steps), seed=0)
+    axis, density, posterior = split.on_grid(11)
     np.testing.assert_allclose(axis, np.arange(11) / 10)
     assert density.shape == posterior.shape == (11,) * dims
-    expected_posterior, expected_density = hand_posterior(division)
+    expected_posterior, expected_density = hand_posterior(split)
     place = tuple(reversed(steps))  # first index: prototype loss, second: classifier loss
-    np.testing.assert_allclose(posterior[place], division.p_clean, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(posterior[place], split.p_clean, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(posterior[place], expected_posterior, rtol=1e-7, atol=1e-10)
     np.testing.assert_allclose(density[place], expected_density, rtol=1e-7)
 
@@ -268,9 +268,9 @@ def test_threshold_outside_zero_and_one_is_refused(threshold):
 # ------------------------------------------------------------------------------------------------------ golden
 
 
-def test_division_agrees_with_five_golden_runs():
+def test_split_agrees_with_five_golden_runs():
     runs = GOLDEN["gmm_0/posterior_runs"]
-    division = split_clean(GOLDEN["gmm_0/loss_cls"], GOLDEN["gmm_0/loss_proto"], seed=0)
+    split = split_clean(GOLDEN["gmm_0/loss_cls"], GOLDEN["gmm_0/loss_proto"], seed=0)
     for run in runs:
-        assert np.corrcoef(division.p_clean, run)[0, 1] >= 0.999
-        assert (division.is_clean == (run > 0.5)).mean() >= 0.995
+        assert np.corrcoef(split.p_clean, run)[0, 1] >= 0.999
+        assert (split.is_clean == (run > 0.5)).mean() >= 0.995

@@ -112,7 +112,8 @@ def test_whole_step_equals_the_release(case):
 def test_warm_up_step_equals_the_release(case):
     g, net = golden(case), network(golden(case, "net"))
     config = Config(confidence_penalty=bool(g["confidence_penalty"]))
-    terms = steps.supervised_step(net, g["x"], torch.stack([g["strong1"], g["strong2"]]), g["labels"], config)
+    strong, index = torch.stack([g["strong1"], g["strong2"]]), torch.arange(len(g["labels"]))
+    terms = steps.supervised_step(net, g["x"], strong, g["labels"], index, config)
     terms.total.backward()
     assert_same(gradients(net), golden(case, "grad"))
     assert_same_buffers(net, golden(case, "after"))

@@ -8,13 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from plremix_core.model import (
-    Network,
-    SelfAdaptive,
-    init_prototypes,
-    select_confident,
-    update_prototypes,
-)
+from plremix_core.methods import CrossEntropy, EarlyLearning
+from plremix_core.model import Network, SelfAdaptive, init_prototypes, select_confident, update_prototypes
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "golden_public.npz", allow_pickle=False)
 
@@ -48,21 +43,17 @@ def test_prototypes_are_a_buffer_and_no_parameter():
     assert all(p is not net.prototypes for p in net.parameters())
 
 
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("compiled", [True, False])
-def test_views_in_one_call_are_views_call_by_call_down_to_the_statistics(training, compiled):
-    one, each = tiny().double().train(training), tiny().double().train(training)
-    one.compiled = compiled
-    views = (
-        torch.randn(3, 5, 1, 28, 28, generator=seeded(1), dtype=torch.float64)
-        * torch.tensor([1, 2, 3])[:, None, None, None, None]
-    )
-    together, apart = one.classify_views(views), torch.stack([each.classify(view) for view in views])
-    torch.testing.assert_close(together, apart, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(one.state_dict(), each.state_dict(), rtol=1e-12, atol=1e-12)
-    mixed = one.classify(views.flatten(0, 1))  # an ordinary call afterwards takes the batch as one again
-    torch.testing.assert_close(mixed, each.classify(views.flatten(0, 1)), rtol=1e-12, atol=1e-12)
-    assert torch.equal(mixed.unflatten(0, (3, 5)), together) is not training
+def test_a_label_loss_is_a_part_of_the_network_and_cross_entropy_by_default():
+    assert isinstance(tiny().label_loss, CrossEntropy)
+    net = Network(3, 1, width=4, blocks=(1,), label_loss=EarlyLearning(7, 3), generator=seeded())
+    assert net.state_dict()["label_loss.memory"].shape == (7, 3)
+
+
+def test_without_a_projector_contrast_and_prototypes_see_the_normalised_features():
+    net = Network(3, 1, head="none", width=4, blocks=(1, 1), generator=seeded()).eval()
+    images = torch.randn(4, 1, 16, 16, generator=seeded(1))
+    torch.testing.assert_close(net(images).projection, F.normalize(net.features(images), dim=1))
+    assert net.prototypes.shape == (3, 8) and not list(net.projector.parameters())
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32), (3, 17)])
@@ -76,7 +67,7 @@ def test_output_shapes_and_unit_length(channels, size):
 
 
 def literal_features(net, x):
-    """The backbone written out from its weights: stem, BN, ReLU; pre-activation blocks; mean over the map."""
+    """The backbone written out from its weights: stem, BN, ReLU; blocks whose shortcut starts after a ReLU; mean."""
     weights, stage_blocks = net.backbone.state_dict(), len(net.backbone.layers)
 
     def bn(x, name):
@@ -91,7 +82,7 @@ def literal_features(net, x):
         stride = 2 if number else 1  # one block a stage
         out = bn(x, f"{name}.bn1").clamp_min(0)
         key = f"{name}.shortcut.weight"
-        shortcut = F.conv2d(out, weights[key], stride=stride) if key in weights else x
+        shortcut = F.conv2d(out, weights[key], stride=stride) if key in weights else out
         out = F.conv2d(out, weights[f"{name}.conv1.weight"], stride=stride, padding=1)
         out = bn(out, f"{name}.bn2").clamp_min(0)
         x = F.conv2d(out, weights[f"{name}.conv2.weight"], padding=1) + shortcut
@@ -265,7 +256,7 @@ def test_momentum_outside_zero_and_one_is_refused(momentum):
 
 
 def naive_selection(tau, p_model, proto_logits, cls_logits, epoch, epochs):
-    """The rule of FreeMatch and the release, sample by sample."""
+    """The rule of the release, sample by sample: the blend is thresholded, the label is the classifier's."""
     alpha = 0.5 * (1 + math.cos(math.pi * epoch / epochs))
     rows = []
     for s, t in zip(proto_logits.tolist(), cls_logits.tolist()):
@@ -274,9 +265,8 @@ def naive_selection(tau, p_model, proto_logits, cls_logits, epoch, epochs):
         rows.append([x / sum(exps) for x in exps])
     tau = 0.99 * tau + 0.01 * sum(max(row) for row in rows) / len(rows)
     p_model = [0.99 * p + 0.01 * sum(row[c] for row in rows) / len(rows) for c, p in enumerate(p_model)]
-    predicted = [row.index(max(row)) for row in rows]
-    kept = [max(row) >= tau * p_model[c] / max(p_model) for row, c in zip(rows, predicted)]
-    return tau, p_model, kept, predicted
+    kept = [max(row) >= tau * p_model[row.index(max(row))] / max(p_model) for row in rows]
+    return tau, p_model, kept, [row.index(max(row)) for row in cls_logits.tolist()]
 
 
 def test_selection_equals_its_literal_statement_over_several_epochs():
@@ -286,11 +276,11 @@ def test_selection_equals_its_literal_statement_over_several_epochs():
     shares = []
     for epoch in (0, 3, 10, 19, 20):
         logits = torch.randn(2, 80, classes, generator=seeded(epoch), dtype=torch.float64)
-        tau, p_model, kept, predicted = naive_selection(tau, p_model, *logits, epoch, epochs)
+        tau, p_model, kept, labels = naive_selection(tau, p_model, *logits, epoch, epochs)
         state, selected, found = select_confident(state, *logits, epoch / epochs)
         assert float(state.tau) == pytest.approx(tau, rel=1e-12)
         assert state.p_model.tolist() == pytest.approx(p_model, rel=1e-12)
-        assert found.tolist() == predicted
+        assert found.tolist() == labels
         assert selected.tolist() == kept
         shares.append(sum(kept) / len(kept))
     assert all(0.1 < share < 0.9 for share in shares)  # the thresholds do decide something

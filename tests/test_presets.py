@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from plremix_core.config import METHODS, Config
+from plremix_core.config import Config
+from plremix_core.methods import METHODS
 from plremix_core.presets import SOURCES, preset
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
@@ -15,9 +16,9 @@ SHARED = dict(  # columns CIFAR-10 and CIFAR-100 of the paper's settings, as in 
     lr_drops=(200,), mixup_alpha=4.0, ramp_epochs=16, lambda_c=1.0, sharpening=0.5, threshold=0.5, contrast="flat_nce",
     warm_up_temperature=0.1, temperature=1.0, kappa=((0, 3), (40, 2), (70, 1)), proto_momentum=0.99, pad=4, flip=True,
     fill=128, train_size=0, holdout=0, steps_per_epoch=0, method="plremix", prototypes_from="own",
-    supervised_view="weak", label_file="", image_size=0, backbone="preact", pretrained=False, pooled=1, extra_epochs=0,
-    warm_up_contrast=True, lr_decay="steps", short_parts="fill", mask_rows="sample", policy="cifar10", crop=0,
-    multi_crop=(), precision="float32", compile=False,
+    supervised_view="weak", label_file="", image_size=0, backbone="preact", pretrained=False, pooled=1, projector="mlp",
+    warm_up_contrast=True, naive_temperature=0.0, naive_contrast="", lr_decay="steps", short_parts="fill",
+    policy="cifar10", crop=0, multi_crop=(), precision="float32", compile=False,
 )  # fmt: skip
 TABLE = [  # data set, noise, rate, warm-up, lambda_u, confidence penalty
     ("cifar10", "sym", 0.2, 10, 0.0, False),
@@ -42,8 +43,8 @@ COLUMNS = {  # what the other columns have in place of SHARED
     "tiny_imagenet": dict(policy="imagenet", image_size=64, pooled=2),
     "clothing1m": dict(
         backbone="resnet50", pretrained=True, epochs=100, lr=0.004, weight_decay=1e-3, lr_drops=(40, 80),
-        mixup_alpha=0.5, contrast="info_nce", kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=256, crop=224,
-        pad=0, train_size=64000,
+        mixup_alpha=0.5, contrast="info_nce", kappa=((0, 3), (15, 2), (30, 1)), policy="imagenet", image_size=256,
+        crop=224, pad=0, train_size=64000, supervised_view="strong",
     ),
     "webvision": dict(
         backbone="inception_resnet_v2", epochs=150, batch_size=48, lr=0.015, lr_drops=(60, 120), mixup_alpha=0.5,
@@ -61,33 +62,43 @@ def test_presets_are_the_table_of_the_paper(dataset, noise, rate, warm_up, lambd
     assert dataclasses.asdict(config) == expected
 
 
-FAULTY = dict(prototypes_from="peer", short_parts="skip", extra_epochs=1)
+FAULTY = dict(prototypes_from="peer", short_parts="skip")
 
 
 @pytest.mark.parametrize(("dataset", "noise", "rate"), [row[:3] for row in TABLE])
 def test_released_switches_the_faults_and_nothing_else(dataset, noise, rate):
     expected = dict(FAULTY)
     expected |= {"pad": 0} if dataset == "tiny_imagenet" else {}
-    expected |= {"mask_rows": "position"} if dataset in ("clothing1m", "webvision") else {}
     assert preset(dataset, noise, rate, released=True) == preset(dataset, noise, rate).replace(**expected)
 
 
 def test_every_field_the_paper_sets_has_a_source():
     named = " ".join(SOURCES).split()
     assert len(named) == len(set(named))
-    ours = "seed holdout steps_per_epoch label_file device precision compile lr_decay".split()
-    assert set(named) | set(ours) | {"extra_epochs", "prototypes_from", "short_parts", "mask_rows"} == set(FIELDS)
+    ours = "seed holdout steps_per_epoch label_file device precision compile lr_decay naive_temperature naive_contrast"
+    ours = ours.split()
+    assert set(named) | set(ours) | set(FAULTY) == set(FIELDS)
     assert not set(named) & set(ours)
     assert all(text.startswith(("release: ", "paper ")) for text in SOURCES.values())
 
 
-def test_the_fast_schedule_is_a_quarter_of_the_full_one_and_ends_at_zero():
-    full, fast = preset("cifar100", "sym", 0.5), preset("cifar100", "sym", 0.5, schedule="fast")
-    changed = dict(epochs=100, warm_up=8, ramp_epochs=4, kappa=((0, 3), (10, 2), (18, 1)), lr_drops=())
-    assert fast == full.replace(**changed, lr_decay="linear")
-    assert fast.lr_at(100) == 0.0 and fast.lr_at(0) == full.lr_at(0)
-    with pytest.raises(ValueError, match="schedule must be one of full, fast, got 'short'"):
-        preset("cifar10", schedule="short")
+def test_with_other_epochs_the_whole_schedule_moves_in_proportion():
+    full, short = preset("cifar10"), preset("cifar10", epochs=100)
+    moved = dict(warm_up=3, ramp_epochs=4, lr_drops=(50,), kappa=((0, 3), (10, 2), (18, 1)))
+    assert short == full.replace(epochs=100, **moved)
+    assert short.lr_at(49) == 0.02 and short.lr_at(50) == pytest.approx(0.002)  # it does drop
+    assert preset("cifar10", epochs=400) == full
+    assert preset("clothing1m", "none", epochs=50).lr_drops == (20, 40)
+    quick = preset("fashion_mnist", profile="quick", epochs=2)  # several starts fall together: the last one holds
+    assert (quick.warm_up, quick.kappa) == (1, ((0, 3), (1, 1)))
+
+
+def test_values_of_the_schedule_that_are_given_stay_with_other_epochs():
+    given = dict(warm_up=7, ramp_epochs=5, lr_drops=(60, 90), kappa=((0, 2),))
+    assert preset("cifar100", epochs=100, **given) == preset("cifar100").replace(epochs=100, **given)
+    assert preset("cifar10", epochs=100, lr_drops=()).warm_up == 3  # the others move
+    with pytest.raises(ValueError, match="epochs must be > 0, got 0"):
+        preset("cifar10", epochs=0)
 
 
 @pytest.mark.parametrize("noise", ["aggre", "random1", "random2", "random3"])
@@ -147,9 +158,7 @@ def test_an_unknown_profile_is_refused(profile):
 
 
 def test_unknown_method_and_noise_are_refused_by_the_preset_too():
-    with pytest.raises(
-        ValueError, match="method must be one of ce, dividemix, naive, naive-2d, plr-1d, plremix, got 'PLR'"
-    ):
+    with pytest.raises(ValueError, match=f"method must be one of {', '.join(METHODS)}, got 'PLR'"):
         preset("cifar10", method="PLR")
     with pytest.raises(ValueError, match="^noise"):
         preset("cifar10", "symetric")

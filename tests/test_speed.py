@@ -133,8 +133,8 @@ def test_crops_as_windows_are_the_crops_pixel_by_pixel(pad):
 
 def test_the_images_are_not_changed_by_their_views():
     one = trainer(device="cpu")
-    before = one.images.clone()
-    for _ in batches.passes(one.images, torch.arange(16).view(2, 8), 2, 2, one.config, generator(0)):
+    before, order = one.images.clone(), torch.arange(16).view(2, 8)
+    for _ in batches.passes(one.images, order, 2, 2, one.config, one.statistics, generator(0)):
         pass
     assert torch.equal(one.images, before)
 
@@ -156,18 +156,25 @@ class Waits(TorchDispatchMode):
         return function(*arguments, **(options or {}))
 
 
-@pytest.mark.parametrize("kind", ["warm-up", "divided"])
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kind):
-    one, logits, mean_terms, waits = trainer(precision=precision), torch.zeros(N, C), steps.mean_terms, Waits()
-    normalise_batch, seen = evaluate.normalise_batch, []
+@pytest.mark.parametrize(
+    ("method", "epoch", "precision"),
+    [("plremix", 0, "float32"), ("plremix", 1, "float32"), ("plremix", 1, "bf16"), ("elr", 1, "float32")],
+)
+def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, method, epoch, precision):
+    one, passes, mean_terms, waits = (
+        trainer(method=method, precision=precision),
+        batches.passes,
+        steps.mean_terms,
+        Waits(),
+    )
+    seen = []
 
     def begin(*arguments):
-        found = normalise_batch(*arguments)  # views come before
-        if not seen:
-            waits.__enter__()
-        seen.append(waits.seen)
-        return found
+        views = list(passes(*arguments))  # views come before
+        waits.__enter__()
+        for batch in views:
+            seen.append(waits.seen)
+            yield batch
 
     def finish(terms):
         waits.__exit__(None, None, None)
@@ -175,10 +182,10 @@ def test_no_operation_of_a_step_would_wait_for_a_gpu(monkeypatch, precision, kin
 
     monkeypatch.setattr(losses, "check_labels", lambda *arguments, **options: None)  # looks at values on a CPU only,
     monkeypatch.setattr(F, "one_hot", lambda labels, count: torch.eye(count, dtype=labels.dtype)[labels])  # as torch's
-    monkeypatch.setattr(batches, "passes", lambda *arguments, made=batches.passes: iter(list(made(*arguments))))
-    monkeypatch.setattr(evaluate, "normalise_batch", begin)
+    monkeypatch.setattr(batches, "passes", begin)
     monkeypatch.setattr(steps, "mean_terms", finish)
-    one.train_semi(1, 0, halves(), logits) if kind == "divided" else one.train_supervised(0, 0)
+    split = one.config.spec.semi and epoch > 0
+    one.train_semi(epoch, 0, halves(), torch.zeros(N, C)) if split else one.train_supervised(epoch, 0)
     assert waits.found == [] and waits.seen > 100 and len(seen) == one.config.steps_per_epoch
     with waits:  # and it can tell
         torch.arange(3)[torch.tensor([True, False, True])].sum().item()

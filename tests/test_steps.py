@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from plremix_core.config import Config
+from plremix_core.losses import all_negatives
 from plremix_core.model import Network
-from plremix_core.steps import Terms, contrast_terms, co_refine_and_co_guess, semi_step, supervised_step
+from plremix_core.steps import Terms, co_refine_and_co_guess, contrast_terms, semi_step, supervised_step
 
 B, C, SIZE = 4, 5, 8
 CLOSE = dict(rtol=1e-10, atol=1e-10)
@@ -42,7 +43,8 @@ def log_softmax(row):
 def contrast_by_hand(q, labels_differ, temperature, flat):
     """Loss (or mean v, which has the gradient of the flat loss), mean v and mean number of negatives.
 
-    `q` holds first views, then second views; `labels_differ(i, j)` says whether images i and j repel.
+    `q` holds first views, then second views; `labels_differ(i, j)` says whether images i and j repel. Mean v is over
+    the anchors that have a negative, InfoNCE over all of them.
     """
     size, q = len(q) // 2, [row / row.norm() for row in q]
     values, negatives = [], 0
@@ -53,7 +55,7 @@ def contrast_by_hand(q, labels_differ, temperature, flat):
             total = sum(torch.exp(q[a] @ q[b] / temperature) for b in others)
             values.append(torch.log(total) - q[a] @ q[(a + size) % (2 * size)] / temperature)
     mean_v = sum(values) / len(values)
-    loss = mean_v if flat else sum(torch.log(1 + torch.exp(v)) for v in values) / len(values)
+    loss = mean_v if flat else sum(torch.log(1 + torch.exp(v)) for v in values) / (2 * size)
     return loss, mean_v.detach(), negatives / (2 * size)
 
 
@@ -79,9 +81,8 @@ def test_warm_up_step_equals_its_literal_statement(flat, penalty):
     weak, strong, given = draw(B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2), torch.tensor([0, 3, 1, 3])
     net = network()
     twin = copy.deepcopy(net)
-    terms = supervised_step(
-        net, weak, strong, given, Config(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty)
-    )
+    config = Config(contrast="flat_nce" if flat else "info_nce", confidence_penalty=penalty, lambda_c=0.3)
+    terms = supervised_step(net, weak, strong, given, torch.arange(B), config)
 
     log_p = torch.stack([log_softmax(row) for row in logits_of(twin, weak)])
     loss_x = -sum(log_p[i, c] for i, c in enumerate(given.tolist())) / B
@@ -103,12 +104,32 @@ def test_step_without_strong_views_is_plain_cross_entropy():
     weak, given = draw(B, 1, SIZE, SIZE, seed=1), torch.tensor([0, 3, 1, 3])
     net = network()
     twin = copy.deepcopy(net)
-    terms = supervised_step(net, weak, None, given, Config())
+    terms = supervised_step(net, weak, None, given, torch.arange(B), Config())
     assert terms.total.item() == terms.loss_x.item()
     assert [x.item() for x in (terms.loss_u, terms.penalty, terms.contrast, terms.negatives)] == [0, 0, 0, 0]
     found, expected = gradients(net, terms.total), gradients(twin, F.cross_entropy(logits_of(twin, weak), given))
     assert_same_gradients(found, expected)
     assert not any(name.startswith("projector") for name in found)
+
+
+@pytest.mark.parametrize("method", ["plremix", "naive"])
+def test_a_supervised_step_after_warm_up_has_the_joint_contrast_times_its_weight(method):
+    """Without a mask it is warm-up, however the mask would look."""
+    weak, strong, given = draw(B, 1, SIZE, SIZE, seed=1), draw(2, B, 1, SIZE, SIZE, seed=2), torch.tensor([0, 3, 1, 3])
+    config = Config(method=method, temperature=0.8, lambda_c=0.6, contrast="info_nce", naive_temperature=0.4)
+    mask = torch.tensor(MASK, dtype=torch.int8)[:B, :B]
+    net = network()
+    twin = copy.deepcopy(net)
+    terms = supervised_step(net, weak, strong, given, torch.arange(B), config, mask)
+    loss_x = F.cross_entropy(logits_of(twin, weak), given)
+    q, temperature = twin.projector(twin.features(torch.cat([*strong]))), 0.8 if method == "plremix" else 0.4
+    contrast, mean_v, negatives = contrast_by_hand(q, lambda i, j: MASK[i][j] < 0, temperature, flat=False)
+    assert terms.total.item() == pytest.approx((loss_x + 0.6 * contrast).item(), rel=1e-10)
+    assert (terms.contrast.item(), terms.negatives.item()) == pytest.approx((mean_v.item(), negatives), rel=1e-10)
+    assert_same_gradients(gradients(net, terms.total), gradients(twin, loss_x + 0.6 * contrast))
+    everyone = supervised_step(network(), weak, strong, given, torch.arange(B), config, all_negatives(B))
+    warm = supervised_step(network(), weak, strong, given, torch.arange(B), config)
+    assert warm.negatives == everyone.negatives and warm.total != everyone.total
 
 
 # ------------------------------------------------------------------------------------------------------ targets
@@ -284,11 +305,12 @@ def test_contrast_terms_of_two_opposite_images():
 def test_mean_v_leaves_out_anchors_without_negatives():
     projections, mask = draw(3, 2, 4, seed=1), torch.tensor([[1, -1, 0], [-1, 1, 0], [0, 0, 1]], dtype=torch.int8)
     pair = torch.tensor([[1, -1], [-1, 1]], dtype=torch.int8)
-    all_three, two = contrast_terms(projections, mask, 1.0, False), contrast_terms(projections[:2], pair, 1.0, False)
-    assert all_three[0].item() == pytest.approx(two[0].item(), rel=1e-12)
+    all_three = contrast_terms(projections, mask, 1.0, "info_nce")
+    two = contrast_terms(projections[:2], pair, 1.0, "info_nce")
+    assert all_three[0].item() == pytest.approx(two[0].item() * 2 / 3, rel=1e-12)  # the release's mean is over all
     assert all_three[1].item() == pytest.approx(two[1].item(), rel=1e-12)
     assert all_three[2].item() == pytest.approx(2 / 3)
 
 
 def test_terms_are_named():
-    assert Terms._fields == ("total", "x", "u", "penalty", "contrast", "negatives")
+    assert Terms._fields == ("total", "loss_x", "loss_u", "penalty", "contrast", "negatives")

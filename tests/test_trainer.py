@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
 import random
 import signal
@@ -15,10 +16,13 @@ import pytest
 import torch
 
 from plremix_core import data, steps
-from plremix_core.config import METHODS, Config
+from plremix_core.analysis import negatives
+from plremix_core.config import Config
 from plremix_core.engine import checkpoint
+from plremix_core.engine.history import COLUMNS
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
+from plremix_core.methods import METHODS, Method
 from plremix_core.trainer import Trainer
 
 TINY = dict(
@@ -108,18 +112,31 @@ def test_training_on_the_bundled_images_beats_chance_by_far():
     assert float((predicted == part.true).double().mean()) >= 0.1 + 0.15  # the prototypes mean something
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("flat", [True, False])
-def test_every_method_runs(method, flat):
-    trainer, history = trained(
-        settings(method=method, contrast="flat_nce" if flat else "info_nce", epochs=2), dataset()
-    )
+@pytest.mark.parametrize(("method", "contrast"), [*[(m, "flat_nce") for m in METHODS], ("plremix", "info_nce")])
+def test_every_method_runs(method, contrast):
+    trainer, history = trained(settings(method=method, contrast=contrast, epochs=2), dataset())
+    spec = trainer.config.spec
     assert len(history.table) == 2
     assert np.isfinite(history.table.filter(regex="^(total|x|u|penalty|contrast)_").to_numpy()).all()
-    semi = method != "ce"
-    assert ("clean_1" in history.table) == semi
-    assert (history.table["negatives_1"].iloc[0] > 0) == (method not in ("ce", "dividemix"))
+    assert ("clean_1" in history.table) == spec.semi
+    assert (history.table["negatives_1"].iloc[0] > 0) == (spec.negatives != "none")
     assert all(tensor.isfinite().all() for net in trainer.nets for tensor in net.state_dict().values())
+
+
+def test_a_method_without_a_split_relaxes_its_negatives_by_the_peer_after_warm_up(monkeypatch):
+    monkeypatch.setitem(METHODS, "ce-plr", Method(negatives="relaxed"))
+    seen, negative_mask = [], steps.negative_mask
+
+    def spy(config, logits, given, epoch):
+        seen.append((epoch, logits.shape))
+        return negative_mask(config, logits, given, epoch)
+
+    monkeypatch.setattr(steps, "negative_mask", spy)
+    _, history = trained(settings(method="ce-plr", epochs=2), dataset())
+    assert seen == [(1, (16, 4))] * 4  # two steps of both networks, none in warm-up
+    assert "clean_1" not in history.table
+    everyone, relaxed = history.table["negatives_1"]
+    assert everyone == 15 and 0 < relaxed < 15
 
 
 @pytest.mark.parametrize(
@@ -133,22 +150,22 @@ def test_every_variant_runs(changes):
     assert np.isfinite(history.table["total_1"]).all()
 
 
-def test_one_pass_over_the_clean_part_is_an_epoch_unless_steps_are_given(monkeypatch):
+def test_one_pass_over_the_labeled_set_is_an_epoch_unless_steps_are_given(monkeypatch):
     count = []
     monkeypatch.setattr(Trainer, "descend", lambda self, m, terms: count.append(m))
     trainer = Trainer(settings(steps_per_epoch=0, batch_size=8), dataset(64))
     trainer.train_supervised(0, 0)
     assert len(count) == 64 // 16
     p_clean = np.where(np.arange(64) < 30, 0.9, 0.1)
-    division = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    split = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
     outputs = trainer.per_sample(trainer.nets[1])
     count.clear()
-    trainer.train_semi(1, 0, division, outputs["logits"])
+    trainer.train_semi(1, 0, split, outputs["logits"])
     assert len(count) == 30 // 8
 
 
 @pytest.mark.parametrize("source", ["own", "peer"])
-def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_by_its_source(monkeypatch, source):
+def test_each_network_gets_split_and_logits_of_its_peer_and_moves_prototypes_by_its_source(monkeypatch, source):
     passes, trained_on, moved_by = [], [], []
     per_sample, train, move = Trainer.per_sample, Trainer.train_semi, Trainer.move_prototypes
 
@@ -156,10 +173,10 @@ def test_each_network_gets_division_and_logits_of_its_peer_and_moves_prototypes_
         passes.append(per_sample(self, net))
         return passes[-1]
 
-    def spy_train(self, epoch, m, division, peer_logits):
-        stored = [division is d for d in self.splits], [peer_logits is out["logits"] for out in passes[-2:]]
+    def spy_train(self, epoch, m, split, peer_logits):
+        stored = [split is d for d in self.splits], [peer_logits is out["logits"] for out in passes[-2:]]
         trained_on.append((m, *stored))
-        return train(self, epoch, m, division, peer_logits)
+        return train(self, epoch, m, split, peer_logits)
 
     def spy_move(self, net, outputs, epoch):
         moved_by.append((self.nets.index(net), [outputs is out for out in passes[-2:]]))
@@ -189,14 +206,21 @@ def test_mixing_is_fresh_in_every_step_and_the_unsupervised_weight_ramps_up_with
     assert len({tuple(permutation) for permutation in permutations}) == 8
 
 
-def test_prototypes_start_as_class_means_at_the_end_of_warm_up():
-    trainer = Trainer(settings(epochs=1, warm_up=1), dataset())
-    trainer.fit(progress=False)
-    for net in trainer.nets:
-        q = trainer.predict(net, trainer.images)[1]
-        for c in range(4):
-            mean = q[trainer.given == c].double().mean(dim=0)
-            torch.testing.assert_close(net.prototypes[c].double(), mean / mean.norm(), rtol=1e-4, atol=1e-5)
+def test_the_first_split_is_made_with_prototypes_that_are_the_class_means(monkeypatch):
+    means, split = [], Trainer.split
+
+    def spy(self, outputs, epoch, which):
+        if epoch == 1:
+            q, prototypes = outputs["projection"].double(), self.nets[which].prototypes.double()
+            rows = torch.stack([q[self.given == c].mean(dim=0) for c in range(4)])
+            means.append((prototypes, rows / rows.norm(dim=1, keepdim=True)))
+        return split(self, outputs, epoch, which)
+
+    monkeypatch.setattr(Trainer, "split", spy)
+    trained(settings(warm_up=1), dataset())
+    assert len(means) == 2
+    for found, expected in means:
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_plain_cross_entropy_has_no_prototypes():
@@ -382,11 +406,11 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_p
 # ---------------------------------------------------------------------------------------- small and empty parts
 
 
-def divided(monkeypatch, p_clean, **changes):
+def trained_on(monkeypatch, p_clean, **changes):
     """Train two epochs with a given posterior instead of the mixture."""
     p = np.asarray(p_clean, dtype=np.float64)
-    division = Split(p, p > 0.5, p[:, None], None, 0, 0.5)
-    monkeypatch.setattr(Trainer, "divide", lambda self, outputs, epoch, m: division)
+    split = Split(p, p > 0.5, p[:, None], None, 0, 0.5)
+    monkeypatch.setattr(Trainer, "split", lambda self, outputs, epoch, m: split)
     return trained(settings(**changes), dataset(len(p)))
 
 
@@ -401,7 +425,7 @@ def divided(monkeypatch, p_clean, **changes):
     ids=["fewer clean samples than a batch", "fewer noisy ones", "no noisy part", "no clean part"],
 )
 def test_parts_smaller_than_a_batch_still_train_and_are_named_in_the_log(monkeypatch, caplog, p_clean, clean, noisy):
-    trainer, history = divided(monkeypatch, p_clean)
+    trainer, history = trained_on(monkeypatch, p_clean)
     sizes = f"({clean} clean, {noisy} noisy samples, batch 8): filled up with the next likely"
     assert f"epoch 1, network 1: a part is smaller than a batch {sizes}" in caplog.text
     assert history.table["clean_1"].iloc[1:].tolist() == [clean] * 2
@@ -412,38 +436,13 @@ def test_parts_smaller_than_a_batch_still_train_and_are_named_in_the_log(monkeyp
 
 
 def test_as_released_an_epoch_with_too_small_a_part_trains_nothing(monkeypatch, caplog):
-    trainer, history = divided(monkeypatch, [0.9] * 3 + [0.2] * 21, short_parts="skip")
+    trainer, history = trained_on(monkeypatch, [0.9] * 3 + [0.2] * 21, short_parts="skip")
     assert "3 clean, 21 noisy samples, batch 8): nothing is trained" in caplog.text
     assert history.table["total_1"].isna().tolist() == [False, True, True]
     warm = Trainer(trainer.config, trainer.data)
     warm.run_epoch(0)
     for net, before in zip(trainer.nets, warm.nets):
         assert all((a == b).all() for a, b in zip(net.parameters(), before.parameters()))
-
-
-def test_as_released_the_mask_belongs_to_the_samples_at_the_positions_in_the_parts(monkeypatch):
-    """Fault 6: subset positions index the full set's outputs, so the mask is that of other samples."""
-    p = np.where(np.arange(24) % 2 == 0, 0.9, 0.1)
-    division, logits, seen = Split(p, p > 0.5, p[:, None], None, 0, 0.5), torch.arange(96.0).view(24, 4), {}
-
-    def spy(config, rows, given, epoch):
-        seen[config.mask_rows] = rows[:, 0].div(4).long()
-
-    monkeypatch.setattr(steps, "pairs", spy)
-    index = {}
-    for rows in ("sample", "position"):
-        trainer = Trainer(settings(mask_rows=rows, steps_per_epoch=1), dataset(24))
-        trainer.train_semi(1, 0, division, logits)
-        index[rows] = seen[rows]
-    clean, noisy = index["sample"][:8], index["sample"][8:]
-    assert (clean % 2 == 0).all() and (noisy % 2 == 1).all()
-    assert (index["position"] == torch.cat([clean // 2, noisy // 2])).all()
-
-
-def test_the_released_loop_runs_one_epoch_more(tmp_path):
-    trainer, history = trained(settings(epochs=2, extra_epochs=1), dataset(), tmp_path)
-    assert history.table["epoch"].tolist() == [0, 1, 2]
-    assert Trainer.resume(tmp_path, dataset()).fit(progress=False).table.equals(history.table)
 
 
 def test_warm_up_without_contrast_is_cross_entropy_alone():
@@ -471,7 +470,7 @@ def test_k_for_which_no_pair_can_repel_trains_on_the_other_terms_and_is_named_in
     assert np.isfinite(history.table["total_1"]).all()
     assert history.table["negatives_1"].iloc[1:].tolist() == [0, 0]
     assert "kappa = [3] with 4 classes: every two candidate sets overlap" in caplog.text
-    assert "epoch 1, network 1: no image repels another" in caplog.text
+    assert "epoch 1, network 1: there is no negative pair, the contrast does nothing" in caplog.text
 
 
 def test_losses_that_all_agree_are_named_in_the_log(caplog, monkeypatch):
@@ -487,7 +486,7 @@ def test_losses_that_all_agree_are_named_in_the_log(caplog, monkeypatch):
     assert history.table["clean_1"].iloc[1:].tolist() == [64, 64]
 
 
-def test_losses_that_are_not_finite_stop_the_division(monkeypatch):
+def test_losses_that_are_not_finite_stop_the_split(monkeypatch):
     per_sample = Trainer.per_sample
 
     def broken(self, net):
@@ -531,7 +530,7 @@ def test_colour_images_train():
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_terms_named():
-    with pytest.raises(FloatingPointError, match=r"'x', .*must be finite, got nan or inf in epoch 0. Lower lr"):
+    with pytest.raises(FloatingPointError, match=r"'x'.*must be finite, got nan or inf in epoch 0. Lower lr"):
         Trainer(settings(lr=1e20, steps_per_epoch=4), dataset()).fit(progress=False)
 
 
@@ -583,6 +582,13 @@ def test_history_has_a_row_an_epoch_and_all_columns(straight):
     assert (found["seconds"] > 0).all()
 
 
+def test_every_column_has_its_meaning_and_every_meaning_its_column():
+    images = dataset()
+    images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
+    history = Trainer(settings(confidence_penalty=True), images).fit(progress=False, on_epoch=negatives.measure)
+    assert {name.removesuffix("_1").removesuffix("_2") for name in history.table} == set(COLUMNS)
+
+
 def test_history_follows_the_candidate_schedule():
     _, history = trained(settings(kappa=((0, 2), (1, 1)), epochs=2), dataset())
     assert history.table["kappa"].tolist() == [2, 1]
@@ -625,6 +631,63 @@ def test_on_epoch_is_called_with_the_trainer_and_the_finished_row():
     assert calls[1][2]["test_accuracy"] == history.table["test_accuracy"].iloc[1]
 
 
+def test_columns_that_on_epoch_adds_are_saved_and_an_epoch_is_saved_although_it_raises(tmp_path):
+    def add(trainer, row):
+        assert not (tmp_path / f"epoch-{trainer.epoch:04d}.pt").exists()  # it comes before the save
+        row["mine"] = 10.0 * trainer.epoch
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(settings(), dataset(), tmp_path).fit(progress=False, on_epoch=add)
+    assert pd.read_csv(tmp_path / "history.csv")["mine"].tolist() == [10, 20]
+    resumed = Trainer.resume(tmp_path, dataset())
+    assert resumed.epoch == 2
+    assert resumed.fit(progress=False, on_epoch=add).table["mine"].tolist() == [10, 20, 30]
+    assert pd.read_csv(tmp_path / "history.csv")["mine"].tolist() == [10, 20, 30]
+
+
+# ---------------------------------------------------------------------------------------------------------- log
+
+
+def with_a_missing_class():
+    images = dataset()
+    return dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
+
+
+def test_warnings_reach_the_screen_where_no_logging_is_configured(capsys, monkeypatch):
+    trainer = Trainer(settings(epochs=1), with_a_missing_class())
+    with monkeypatch.context() as patch:
+        patch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+        trainer.fit(progress=False)
+    assert capsys.readouterr().err.startswith("warning: 1 classes have no given label (bottom)\nwarning: epoch 0, ")
+
+
+def test_warnings_are_left_to_the_logging_of_who_configured_it(capsys, caplog):
+    trained(settings(epochs=1), with_a_missing_class())
+    assert "1 classes have no given label" in caplog.text and capsys.readouterr().err == ""
+
+
+def test_warnings_of_the_data_come_once_when_training_begins(tmp_path, caplog):
+    trainer = Trainer(settings(epochs=1), with_a_missing_class(), tmp_path)
+    assert caplog.text == ""
+    trainer.fit(progress=False)
+    Trainer.resume(tmp_path, with_a_missing_class()).fit(progress=False)
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert lines[0] == "warning: 1 classes have no given label (bottom)" and lines.count(lines[0]) == 1
+    assert trainer.run.warnings() == [line for line in lines if not line.startswith("epoch=0 ")]
+
+
+def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
+    log = logging.getLogger("plremix")
+    before = log.level, list(log.handlers)
+    trained(settings(epochs=1), dataset(), tmp_path)
+    assert (log.level, log.handlers) == before
+
+
+# -------------------------------------------------------------------------------------------------------- files
+
+
 def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
     folder = tmp_path / "run"
     _, history = trained(settings(), dataset(), folder)
@@ -649,7 +712,7 @@ def test_training_leaves_the_data_alone():
     assert images.fingerprint() == before
 
 
-def test_divide_pass_gives_the_losses_of_every_sample():
+def test_the_pass_before_a_split_gives_the_losses_of_every_sample():
     trainer = Trainer(settings(), dataset())
     net = trainer.nets[0]
     net.prototypes.copy_(torch.eye(4, 128))
@@ -662,8 +725,8 @@ def test_divide_pass_gives_the_losses_of_every_sample():
     torch.testing.assert_close(outputs["proto_logits"].double(), cosines, rtol=1e-5, atol=1e-5)
 
 
-def test_one_dimensional_methods_divide_by_the_classifier_loss_alone():
+def test_one_dimensional_methods_split_by_the_classifier_loss_alone():
     for method, dims in (("plr-1d", 1), ("plremix", 2)):
         trainer = Trainer(settings(method=method), dataset())
-        division = trainer.divide(trainer.per_sample(trainer.nets[0]), 1, 0)
-        assert division.points.shape == (64, dims)
+        split = trainer.split(trainer.per_sample(trainer.nets[0]), 1, 0)
+        assert split.points.shape == (64, dims)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from plremix_core import batches, evaluate
+from plremix_core import batches
 from plremix_core.config import Config
 from plremix_core.data import from_arrays
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
+from plremix_core.methods import METHODS, Method
 from plremix_core.trainer import Trainer
 
 C, B, N = 5, 4, 24
@@ -57,7 +58,6 @@ def given_views(monkeypatch, weak, strong, small=0):
 
     monkeypatch.setattr(batches, "passes", passes)
     monkeypatch.setattr(Trainer, "descend", descend)  # the gradients are looked at, no step is taken
-    monkeypatch.setattr(evaluate, "normalise_batch", lambda views, data: views)
     return seen
 
 
@@ -120,20 +120,21 @@ def literal_semi_step(net, peer, views, given, w, peer_logits, mix, permutation,
     loss_u = ((p[2 * B :] - mixed_targets[2 * B :]) ** 2).sum() / (2 * B * C)
     penalty = sum(1 / C * torch.log(1 / C / p[:, c].mean()) for c in range(C))
     total, contrast = loss_x + weight_u * loss_u + penalty, None
-    if config.spec.repel != "none":
+    if config.spec.negatives != "none":
         q = net.project(torch.cat([x3, u3, x4, u4]))
         projections = [q[: 2 * B], q[2 * B :]]
         if views.small is not None:
             q = net.project(torch.cat(list(views.small)))
             projections += [q[i * 2 * B : (i + 1) * 2 * B] for i in range(len(views.small))]
         every = [[i != j for j in range(2 * B)] for i in range(2 * B)]
-        relaxed = config.spec.repel == "plr"
+        relaxed = config.spec.negatives == "relaxed"
         repels = literal_mask(peer_logits, given, kappa) if relaxed else every
-        temperature = config.temperature if relaxed else 0.1
-        contrast = literal_contrast(projections, repels, temperature, config.contrast == "flat_nce")
+        naive = config.naive_temperature or config.warm_up_temperature, config.naive_contrast or config.contrast
+        temperature, form = (config.temperature, config.contrast) if relaxed else naive
+        contrast = literal_contrast(projections, repels, temperature, form == "flat_nce")
         total = total + config.lambda_c * contrast
     total.backward()
-    return dict(total=total, x=loss_x, u=loss_u, penalty=penalty)
+    return dict(total=total, loss_x=loss_x, loss_u=loss_u, penalty=penalty)
 
 
 def compare(net, expected, terms, literal):
@@ -151,13 +152,13 @@ def run_semi(monkeypatch, small=0, epoch=5, peer_scale=1.0, **changes):
     config, m = trainer.config, 0
     seen = given_views(monkeypatch, 2, 2, small)
     p_clean = np.where(np.arange(N) % 3 > 0, 0.5 + np.arange(N) / 64, np.arange(N) / 64)  # exact in float32
-    division = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
+    split = Split(p_clean, p_clean > 0.5, p_clean[:, None], None, 0, 0.5)
     peer_logits = peer_scale * torch.randn(N, C, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     net, peer = copy.deepcopy(trainer.nets[m]), copy.deepcopy(trainer.nets[1 - m])
-    trainer.train_semi(epoch, m, division, peer_logits)
+    trainer.train_semi(epoch, m, split, peer_logits)
     views, terms = seen
     draws = generator(config.seed, 2, epoch, m)  # the same draws: two orders, then the permutation
-    for part in division.indices(B):
+    for part in split.indices(B):
         batches.batch_order(torch.from_numpy(part), B, 1, draws)
     permutation = torch.randperm(4 * B, generator=draws)
     mix = np.random.default_rng([config.seed, 3, epoch, m]).beta(config.mixup_alpha, config.mixup_alpha)
@@ -173,8 +174,8 @@ def run_semi(monkeypatch, small=0, epoch=5, peer_scale=1.0, **changes):
     return trainer, terms
 
 
-@pytest.mark.parametrize("method", ["plremix", "plr-1d", "naive", "dividemix"])
-def test_a_step_on_the_divided_set_equals_the_literal_one(monkeypatch, method):
+@pytest.mark.parametrize("method", ["plremix", "naive", "dividemix"])
+def test_a_step_on_the_split_set_equals_the_literal_one(monkeypatch, method):
     trainer, terms = run_semi(monkeypatch, method=method)
     assert terms.loss_u > 0 and trainer.config.lambda_u > 0
     assert (terms.negatives > 0) == (method != "dividemix")
@@ -192,6 +193,10 @@ def test_the_step_of_the_large_sets_equals_the_literal_one(monkeypatch):
 def test_a_step_with_small_crops_equals_the_literal_one(monkeypatch):
     crops = ((2, 8, 0.14, 1.0), (3, 6, 0.05, 0.14))
     run_semi(monkeypatch, small=3, contrast="info_nce", multi_crop=crops)
+
+
+def test_ordinary_contrast_has_its_own_temperature_and_form_after_warm_up(monkeypatch):
+    run_semi(monkeypatch, method="naive", naive_temperature=0.6, naive_contrast="info_nce")
 
 
 def test_a_step_without_any_negative_equals_the_literal_one_without_contrast(monkeypatch):
@@ -221,7 +226,28 @@ def test_a_warm_up_step_equals_the_literal_one(monkeypatch, penalty, flat, small
     every = [[i != j for j in range(2 * B)] for i in range(2 * B)]
     total = loss_x + minus_entropy + literal_contrast(projections, every, 0.1, flat)
     total.backward()
-    compare(trainer.nets[1], net, terms, dict(total=total, x=loss_x, penalty=minus_entropy))
+    compare(trainer.nets[1], net, terms, dict(total=total, loss_x=loss_x, penalty=minus_entropy))
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_supervised_step_with_relaxed_negatives_equals_the_literal_one(monkeypatch, flat):
+    """A method without a split: after warm-up the negatives are relaxed by the peer's predictions."""
+    monkeypatch.setitem(METHODS, "ce-plr", Method(negatives="relaxed"))
+    trainer = make_trainer(method="ce-plr", contrast="flat_nce" if flat else "info_nce", temperature=0.9)
+    config, seen, net = trainer.config, given_views(monkeypatch, 1, 2), copy.deepcopy(trainer.nets[1])
+    peer_logits = torch.randn(N, C, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    trainer.train_supervised(6, 1, peer_logits)
+    views, terms = seen
+    given = trainer.given[views.index].tolist()
+    p = softmax(net.train().classify(views.weak[0]))
+    loss_x = -sum(p[i, given[i]].log() for i in range(2 * B)) / (2 * B)
+    q = net.project(torch.cat([views.strong[0], views.strong[1]]))
+    repels = literal_mask(peer_logits[views.index], given, config.kappa_at(6))
+    contrast = literal_contrast([q[: 2 * B], q[2 * B :]], repels, 0.9, flat)
+    total = loss_x + config.lambda_c * contrast
+    total.backward()
+    assert 0 < terms.negatives < 2 * B - 1
+    compare(trainer.nets[1], net, terms, dict(total=total, loss_x=loss_x))
 
 
 def test_the_literal_step_would_notice_another_order_of_the_calls(monkeypatch):
