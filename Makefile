@@ -1,12 +1,13 @@
-# make lessons | make test | make check | make lab
+# make lessons | make test | make check | make selftest | make lab
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
+RECORD ?= runs/selftest.json
 
-.PHONY: lessons test check lab render clean
+.PHONY: lessons test check selftest lab render clean
 
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
@@ -20,6 +21,10 @@ check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -m "not slow and not long"
+
+# all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
+selftest: $(TESTED)
+	$(BIN)/python -m pytest tests/reliability -m "long or not long" --record $(RECORD)
 
 lab: $(INSTALLED)
 	$(BIN)/plremix lab

@@ -1,0 +1,44 @@
+"""The command ``plremix lessons``."""
+
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+
+from ..lessons import control_runs, runner
+from ..lessons import render as rendering
+from . import SETTING
+
+
+@click.command("lessons")
+@click.option("--only", multiple=True, help="Notebook numbers, e.g. 03; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lessons"), show_default=True)
+@click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
+@click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
+@click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
+@click.option("--controls", is_flag=True, help="Every control of every claim in turn; the claims must fail. Long.")
+@click.option("-p", "parameters", type=SETTING, multiple=True, metavar="NAME VALUE", help="A parameter; repeatable.")
+@click.option("--render", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
+@click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
+def command(only, out, jobs, timeout, control, controls, parameters, render, open_) -> None:
+    """Run notebooks headless and write OUT/index.html and OUT/result.json.
+
+    \b
+    plremix lessons --only 03 --control all_negatives      break a mechanism: its claims must fail
+    plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
+    """
+    paths = [path for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
+    if controls:
+        wrong = control_runs.run_all(paths, out / "controls", timeout, jobs)
+        click.echo("\n".join(wrong) or f"every claim fails under each of its controls: {control_runs.RECORD}")
+        sys.exit(bool(wrong))
+    values = dict(parameters) | ({"control": control} if control else {})
+    results = runner.run_lessons(paths, out, values, timeout, jobs)
+    click.echo(rendering.summary(results))
+    click.echo(f"index: {out / 'index.html'}")
+    if render:
+        rendering.render(results, out)
+    if open_:
+        webbrowser.open((out / "index.html").resolve().as_uri())
+    sys.exit(any(result.status != "ok" for result in results))
