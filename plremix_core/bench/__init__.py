@@ -1,1 +1,1 @@
-"""bench"""
+"""How fast this machine trains, beside a plain trainer."""

@@ -8,11 +8,9 @@ import numpy as np
 from .. import plots
 from ..engine.files import write_atomic
 
-PLAIN_MISSING = "the plain trainer is not here: it comes with the repository's tests/ folder"
-
 
 def baseline(result: dict) -> dict:
-    """The engine that the others are compared with: the fastest plain one, else the first of ours."""
+    """Find the engine that the others are compared with: the fastest plain one, else the first of ours."""
     plain = [row for row in result["engines"] if row["engine"].startswith("plain")]
     return min(plain or result["engines"][:1], key=lambda row: row["epoch"]["median"])
 
@@ -25,15 +23,15 @@ def shares(result: dict) -> dict[str, float]:
 
 
 def limit(result: dict) -> str:
-    """What the views cost, and how fast an engine could be in which nothing but the networks took time."""
-    views = result["parts"].get("plain views")
-    if views is None or not result["engines"][0]["engine"].startswith("plain"):
-        return PLAIN_MISSING
+    """Say what the views cost, and how fast an engine could be in which nothing but the networks took time."""
+    if "plain views" not in result["parts"]:
+        return "no plain trainer was measured"
+    views = {name: result["parts"][name]["median"] for name in ("plain views", "views")}
     row = next(row for row in result["engines"] if row["engine"].startswith("ours"))
     alone = shares(result)["networks"] * row["epoch"]["median"]
     most = baseline(result)["epoch"]["median"] / alone
     return (
-        f"views of an epoch: plain {views['median']:.3f} s, ours {result['parts']['views']['median']:.3f} s; our steps "
+        f"views of an epoch: plain {views['plain views']:.3f} s, ours {views['views']:.3f} s; our steps "
         f"without them {alone:.3f} s ({row['engine']}); if nothing else took time its ratio would be {most:.2f}"
     )
 
@@ -43,49 +41,30 @@ def rates(result: dict, row: dict) -> dict[str, float]:
     work, seconds = result["work"], row["epoch"]["median"]
     steps = 2 * work["steps"]
     flops = work["step_flop"] * steps / seconds
-    precision = "bf16" if "bf16" in row["engine"] else "float32"
-    peak = result["peak_flops"].get(precision, result["peak_flops"]["float32"])
+    peak = result["peak_flops"]["bf16" if "bf16" in row["engine"] else "float32"]
     return dict(steps=steps / seconds, images=2 * work["batch"] * steps / seconds, flops=flops, share=flops / peak)
 
 
 def table(result: dict) -> str:
     """The engines, the parts and the growth as lines for the terminal."""
-    work, where = result["work"], result["provenance"]
+    work, where, base = result["work"], result["provenance"], baseline(result)["epoch"]["median"]
     lines = [
         f"{where['processor']}, {where['threads']} threads, load {where['load']}",
         f"{work['images']} images, batch {work['batch']} + {work['batch']}, {work['steps']} steps a network, "
         f"{work['step_flop'] / 1e9:.2f} GFLOP a step",
-        f"{'engine':28}{'s/epoch':>9}{'spread':>14}{'ratio':>7}{'steps/s':>9}{'images/s':>10}{'GFLOP/s':>9}"
-        f"{'of peak':>9}{'first s':>9}{'MiB':>7}",
+        f"{'engine':28}{'s/epoch':>9}{'spread':>14}{'ratio':>7}{'spread':>13}{'images/s':>10}{'GFLOP/s':>9}"
+        f"{'of peak':>9}{'first s':>9}",
     ]
-    base = baseline(result)["epoch"]["median"]
     for row in result["engines"]:
         rate, epoch = rates(result, row), row["epoch"]
         lines.append(
             f"{row['engine']:28}{epoch['median']:9.3f}{epoch['low']:7.2f}-{epoch['high']:<6.2f}"
-            f"{base / epoch['median']:7.2f}{rate['steps']:9.1f}{rate['images']:10,.0f}{rate['flops'] / 1e9:9.0f}"
-            f"{rate['share']:9.0%}{row['first']:9.2f}{row['memory'] / 2**20:7.0f}"
+            f"{base / epoch['median']:7.2f}{base / epoch['high']:7.2f}-{base / epoch['low']:<5.2f}"
+            f"{rate['images']:10,.0f}{rate['flops'] / 1e9:9.0f}{rate['share']:9.0%}{row['first']:9.2f}"
         )
-    lines.append(limit(result))
-    lines.append("share of an epoch: " + ", ".join(f"{name} {share:.1%}" for name, share in shares(result).items()))
-    for name, rows in result["growth"].items():
-        key = next(iter(rows[0]))
-        cells = [f"{row[key]}: {row.get('epoch', row.get('seconds'))['median']:.3g} s" for row in rows]
-        lines.append(f"{name + ':':10}" + ", ".join(cells))
-    return "\n".join(lines)
-
-
-def figure(result: dict):
-    """The figure of a result; see `plots.bench`."""
-    growth = {}
-    for rows in result["growth"].values():
-        key = next(iter(rows[0]))
-        seconds = np.array([row.get("epoch", row.get("seconds"))["median"] for row in rows])
-        growth[key] = np.array([row[key] for row in rows]), seconds, np.array([row.get("memory", 0) for row in rows])
-    engines = {row["engine"]: np.array(row["epoch"]["all"]) for row in result["engines"]}
-    where, work = result["provenance"], result["work"]
-    title = f"{work['dataset']}, {work['images']} images, {where['processor']}, {where['threads']} threads"
-    return plots.bench(engines, baseline(result)["engine"], shares(result), growth, title=title)
+    grown = ", ".join(f"{row['images']:,}: {row['epoch']['median']:.3g} s" for row in result["growth"]["images"])
+    parts = ", ".join(f"{name} {share:.1%}" for name, share in shares(result).items())
+    return "\n".join([*lines, limit(result), f"share of an epoch: {parts}", f"growth with N: {grown}"])
 
 
 def save(result: dict, folder: Path, name: str) -> list[Path]:
@@ -93,5 +72,10 @@ def save(result: dict, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.json", folder / f"{name}.png"]
     write_atomic(paths[0], json.dumps(result, indent=1).encode())
-    figure(result).savefig(paths[1], dpi=90)
+    engines = {row["engine"]: np.array(row["epoch"]["all"]) for row in result["engines"]}
+    images = np.array([row["images"] for row in result["growth"]["images"]])
+    seconds = np.array([row["epoch"]["median"] for row in result["growth"]["images"]])
+    where, work = result["provenance"], result["work"]
+    title = f"{work['dataset']}, {work['images']} images, {where['processor']}, {where['threads']} threads"
+    plots.bench(engines, images, seconds, title=title).savefig(paths[1], dpi=90)
     return paths
