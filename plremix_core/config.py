@@ -1,16 +1,11 @@
 """All settings of a run in one frozen, checked object; `presets` has the paper's."""
 
-import dataclasses
-import difflib
-import hashlib
-import json
-import math
 import re
-import typing
 from dataclasses import dataclass
 
 from .data.noise import NOISES, RATED
 from .engine.checks import require
+from .engine.settings import Settings, setting
 from .losses import CONTRASTS
 from .methods import METHODS, Method
 
@@ -18,20 +13,30 @@ GROUPS = ("data", "noise", "method", "network", "schedule", "advanced")
 RETIRED = {"extra_epochs": 0, "mask_rows": "sample"}  # fields of old records and the one value that is still possible
 
 
-def setting(group: str, default: object, meaning: str, **rules: object) -> typing.Any:
-    """A field of Config: its group, default and meaning, and its rules: gt, ge, lt, le, one_of or `holds`, remedy."""
-    return dataclasses.field(default=default, metadata={"group": group, "meaning": meaning} | rules)
+def _starts(kappa: tuple) -> bool:
+    starts = [start for start, _ in kappa]
+    return starts == sorted(set(starts)) and starts[:1] == [0] and min(k for _, k in kappa) >= 1
+
+
+def _crops(kinds: tuple) -> bool:
+    sound = all(number > 0 and side > 0 and 0 < least <= most <= 1 for number, side, least, most in kinds)
+    return not kinds or (kinds[0][0] == 2 and len(kinds) <= 2 and sound)
+
+
+BLOCKS = lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."
+KAPPA = _starts, "pairs (from epoch, k >= 1) starting at epoch 0", "Example: ((0, 3), (40, 2))."
+FORM = lambda v: v in ("", *CONTRASTS), "empty or a key of losses.CONTRASTS", "Check the spelling."
+CROPS = (
+    _crops,
+    "() or one or two kinds (number, side, least, most area), two views of the first",
+    "WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
+)
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?").fullmatch, "auto, cpu, cuda, cuda:1 or mps", "auto finds one."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """Settings of one run; the defaults are the paper's for CIFAR-10 at 50 % symmetric noise.
-
-    Raises
-    ------
-    ValueError
-        If a value has the wrong type or breaks its rule; the message names the field and a remedy.
-    """
+class Config(Settings):
+    """Settings of one run; the defaults are the paper's for CIFAR-10 at 50 % symmetric noise."""
 
     dataset: str = setting("data", "cifar10", "data set, by its name in data.catalogue")
     train_size: int = setting("data", 0, "training images used, class-balanced; 0 = all", ge=0)
@@ -45,25 +50,16 @@ class Config:
     backbone: str = setting("network", "preact", "backbone", one_of=("preact", "resnet50", "inception_resnet_v2"))
     pretrained: bool = setting("network", False, "start resnet50 from torchvision's ImageNet weights")
     width: int = setting("network", 64, "channels of the first stage of preact", gt=0)
-    blocks: tuple[int, ...] = setting(
-        "network", (2, 2, 2, 2), "residual blocks of each stage of preact", holds=lambda v: len(v) > 0 and min(v) > 0,
-        rule="at least one positive count", remedy="(2, 2, 2, 2) is ResNet-18.",
-    )  # fmt: skip
+    blocks: tuple[int, ...] = setting("network", (2, 2, 2, 2), "residual blocks of each stage of preact", rule=BLOCKS)
     stem_stride: int = setting("network", 1, "stride of the first convolution of preact; 2 or 4 for CPUs", gt=0)
     pooled: int = setting("network", 1, "side of the pooled last map of preact", gt=0)
-    projector: str = setting(
-        "network", "mlp", "head that the contrast sees; none: the features themselves", one_of=("mlp", "none")
-    )
+    projector: str = setting("network", "mlp", "head of the contrast; none: no head", one_of=("mlp", "none"))
     epochs: int = setting("schedule", 400, "epochs", gt=0)
     warm_up: int = setting("schedule", 10, "epochs of warm-up, before the first split", ge=0)
-    batch_size: int = setting(
-        "schedule", 64, "labeled samples of a batch, and unlabeled ones; warm-up takes both", gt=0
-    )
+    batch_size: int = setting("schedule", 64, "labeled samples of a batch, and as many unlabeled ones", gt=0)
     steps_per_epoch: int = setting("schedule", 0, "SGD steps a network; 0 = one pass over the labeled set", ge=0)
     lr: float = setting("schedule", 0.02, "initial learning rate", gt=0)
-    lr_decay: str = setting(
-        "schedule", "steps", "steps: by lr_drops; linear: to zero at the end", one_of=("steps", "linear")
-    )
+    lr_decay: str = setting("schedule", "steps", "by lr_drops, or linear to zero", one_of=("steps", "linear"))
     lr_drops: tuple[int, ...] = setting("schedule", (200,), "epochs from which lr is divided by 10, once more each")
     momentum: float = setting("advanced", 0.9, "momentum of SGD", ge=0, lt=1)
     weight_decay: float = setting("advanced", 5e-4, "weight decay of SGD", ge=0)
@@ -76,51 +72,35 @@ class Config:
     contrast: str = setting("method", "flat_nce", "form of the contrastive loss", one_of=CONTRASTS)
     temperature: float = setting("method", 1.0, "temperature of the relaxed contrastive loss", gt=0)
     kappa: tuple[tuple[int, int], ...] = setting(
-        "method", ((0, 3), (40, 2), (70, 1)), "(from epoch, predicted classes in a candidate set)",
-        holds=lambda v: _starts(v) and min(k for _, k in v) >= 1, rule="pairs (from epoch, k >= 1) starting at epoch 0",
-        remedy="Example: ((0, 3), (40, 2)).",
-    )  # fmt: skip
+        "method", ((0, 3), (40, 2), (70, 1)), "(from epoch, predicted classes in a candidate set)", rule=KAPPA
+    )
     warm_up_contrast: bool = setting("method", True, "contrastive loss in warm-up as well")
     warm_up_temperature: float = setting("method", 0.1, "temperature of the contrastive loss in warm-up", gt=0)
     naive_temperature: float = setting("method", 0.0, "the same after warm-up for naive; 0 = as in warm-up", ge=0)
-    naive_contrast: str = setting(
-        "method", "", "form after warm-up for naive; empty: as contrast", holds=lambda v: v in ("", *CONTRASTS),
-        rule="empty or a key of losses.CONTRASTS", remedy="Check the spelling.",
-    )  # fmt: skip
+    naive_contrast: str = setting("method", "", "form after warm-up for naive; empty: as contrast", rule=FORM)
     proto_momentum: float = setting("advanced", 0.99, "share of the old prototype that an update keeps", ge=0, lt=1)
     prototypes_from: str = setting(
-        "advanced", "own", "network whose projections move the prototypes; peer: fault 1 of the release",
-        one_of=("own", "peer"),
-    )  # fmt: skip
+        "advanced", "own", "whose projections move the prototypes; peer: fault 1", one_of=("own", "peer")
+    )
     short_parts: str = setting(
-        "advanced", "fill", "a part below a batch is filled up; skip: the epoch is, fault 4 of the release",
-        one_of=("fill", "skip"),
-    )  # fmt: skip
+        "advanced", "fill", "fill up a part below a batch; skip its epoch: fault 4", one_of=("fill", "skip")
+    )
     confidence_penalty: bool = setting("advanced", False, "punish confident predictions in warm-up")
     supervised_view: str = setting("advanced", "weak", "view for the given labels", one_of=("weak", "strong"))
     policy: str = setting("advanced", "cifar10", "AutoAugment policy of strong views", one_of=("cifar10", "imagenet"))
     crop: int = setting("advanced", 0, "side of weak and evaluation views, pixels; 0 = the whole image", ge=0)
     multi_crop: tuple[tuple[int, int, float, float], ...] = setting(
-        "advanced", (), "strong views: (number, side, least, most area)", holds=lambda v: not v or _crops(v),
-        rule="() or one or two kinds (number, side, least, most area), two views of the first",
-        remedy="WebVision: ((2, 224, 0.14, 1.0), (6, 128, 0.05, 0.14)).",
-    )  # fmt: skip
+        "advanced", (), "strong views: (number, side, least, most area)", rule=CROPS
+    )
     pad: int = setting("advanced", 4, "pixels of zero padding before the random crop", ge=0)
     flip: bool = setting("advanced", True, "horizontal flip with probability 0.5")
     fill: int = setting("advanced", 128, "grey value that geometric operations bring in", ge=0, le=255)
     precision: str = setting("advanced", "float32", "bf16: backbone under autocast", one_of=("float32", "bf16"))
     compile: bool = setting("advanced", False, "compile the backbone with torch.compile")
-    device: str = setting(
-        "advanced", "auto", "device: auto, cpu, cuda, cuda:1 or mps",
-        holds=re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?").fullmatch,
-        rule="auto, cpu, cuda, cuda:1 or mps", remedy="auto finds one.",
-    )  # fmt: skip
+    device: str = setting("advanced", "auto", "auto, cpu, cuda, cuda:1 or mps", rule=DEVICE)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = _typed(field.name, field.type, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-            _check(field.name, value, field.metadata)
+        super().__post_init__()
         if self.noise not in RATED:
             object.__setattr__(self, "rate", 0.0)
         most = f"at most epochs = {self.epochs}"
@@ -154,25 +134,6 @@ class Config:
             return self.lr * max(1 - epoch / self.epochs, 0.0)
         return self.lr * 0.1 ** sum(epoch >= drop for drop in self.lr_drops)
 
-    def replace(self, **changes: object) -> "Config":
-        """Return a checked copy with `changes`; unknown names are refused with the nearest right one."""
-        return from_dict({**dataclasses.asdict(self), **changes})
-
-    def fingerprint(self) -> str:
-        """First 12 hex digits of the SHA-256 of the settings off their default; the device does not count."""
-        fields = [field for field in dataclasses.fields(self) if field.name != "device"]
-        settings = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-    def require_same(self, other: "Config | None", owner: str) -> None:
-        """Refuse other settings than these, those of `owner`; the device does not count."""
-        if other is not None and other.fingerprint() != self.fingerprint():
-            names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
-            new = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(self, name)}
-            old = ", ".join(f"{name}={getattr(self, name)!r}" for name in new)
-            got = ", ".join(f"{name}={value!r}" for name, value in new.items())
-            require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
-
 
 def from_dict(settings: dict) -> Config:
     """Build a Config from plain values (lists become tuples); unknown names are refused, those of old records read."""
@@ -182,58 +143,4 @@ def from_dict(settings: dict) -> Config:
     for name, value in RETIRED.items():
         found = settings.pop(name, value)
         require(found == value, name, f"{value!r}, as the setting is gone", found, "Use the commit of the record.")
-    names = [field.name for field in dataclasses.fields(Config)]
-    for name in settings:
-        near = difflib.get_close_matches(str(name), names, n=1)
-        remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
-        require(name in names, "setting", "a field of Config", name, remedy)
-    return Config(**{name: _tuples(value) for name, value in settings.items()})
-
-
-COMPARE = {"gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
-
-
-def _check(name: str, value: object, rules: typing.Mapping) -> None:
-    """Refuse a value that breaks one of the rules beside its field."""
-    if "one_of" in rules:
-        known = tuple(rules["one_of"])
-        shown = ", ".join(choice or "(empty)" for choice in known)
-        require(value in known, name, f"one of {shown}", value, "Check the spelling.")
-    if "holds" in rules:
-        require(bool(rules["holds"](value)), name, rules["rule"], value, rules["remedy"])
-    bounds = {key: rules[key] for key in COMPARE if key in rules}
-    holds = all(getattr(float(value), COMPARE[key])(bound) for key, bound in bounds.items())
-    low, high = rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))
-    rule = f"{'>=' if 'ge' in rules else '>'} {low}"
-    if high is not None:
-        rule = f"in {'[' if 'ge' in rules else '('}{low}, {high}{']' if 'le' in rules else ')'}"
-    remedy = "It is a fraction, not a percentage." if high == 1 else "See preset() for working values."
-    require(holds, name, rule, value, remedy)
-
-
-def _starts(kappa: tuple) -> bool:
-    starts = [start for start, _ in kappa]
-    return starts == sorted(set(starts)) and starts[:1] == [0]
-
-
-def _crops(kinds: tuple) -> bool:
-    sound = all(number > 0 and side > 0 and 0 < least <= most <= 1 for number, side, least, most in kinds)
-    return kinds[0][0] == 2 and len(kinds) <= 2 and sound
-
-
-def _typed(name: str, kind: object, value: object) -> object:
-    """Return `value` if it is of `kind`, whole numbers as floats where a float is asked for; refuse the rest."""
-    if typing.get_origin(kind) is tuple:
-        require(isinstance(value, tuple), name, "a tuple", value, "Write it with round brackets.")
-        arguments = typing.get_args(kind)
-        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
-        require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
-        return tuple(_typed(name, inner, item) for inner, item in zip(kinds, value))
-    value = float(value) if kind is float and type(value) is int and abs(value) < 1e300 else value
-    right = type(value) is kind and (kind is not float or math.isfinite(value))
-    require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
-    return value
-
-
-def _tuples(value: object) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
+    return Config.of(settings)

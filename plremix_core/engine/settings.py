@@ -1,0 +1,98 @@
+"""Settings in a frozen dataclass whose fields know their meaning and their rule; knows no setting itself."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import typing
+from dataclasses import dataclass
+
+from .checks import require
+
+COMPARE = {"gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
+
+
+def setting(group: str, default: object, meaning: str, **rules: object) -> typing.Any:
+    """A field of Settings: its group, default and meaning, and its rules: gt, ge, lt, le, one_of, or `rule`.
+
+    `rule` holds a test of the value, the rule in words and a remedy.
+    """
+    return dataclasses.field(default=default, metadata={"group": group, "meaning": meaning} | rules)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Values that are checked when they are made: a wrong type or a broken rule is a ValueError that names the field."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _typed(field.name, field.type, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            _check(field.name, value, field.metadata)
+
+    @classmethod
+    def of(cls, values: dict) -> typing.Self:
+        """Build from plain values (lists become tuples), refusing unknown names with the nearest right one."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
+            require(name in names, "setting", f"a field of {cls.__name__}", name, remedy)
+        return cls(**{name: _tuples(value) for name, value in values.items()})
+
+    def replace(self, **changes: object) -> typing.Self:
+        """Return a checked copy with `changes`."""
+        return self.of(dataclasses.asdict(self) | changes)
+
+    def fingerprint(self) -> str:
+        """First 12 hex digits of the SHA-256 of the settings off their default; the device does not count."""
+        fields = [field for field in dataclasses.fields(self) if field.name != "device"]
+        settings = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+    def require_same(self, other: typing.Self | None, owner: str) -> None:
+        """Refuse other settings than these, those of `owner`; the device does not count."""
+        if other is not None and other.fingerprint() != self.fingerprint():
+            names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
+            new = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(self, name)}
+            old = ", ".join(f"{name}={getattr(self, name)!r}" for name in new)
+            got = ", ".join(f"{name}={value!r}" for name, value in new.items())
+            require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
+
+
+def _check(name: str, value: object, rules: typing.Mapping) -> None:
+    """Refuse a value that breaks one of the rules beside its field."""
+    if "one_of" in rules:
+        known = tuple(rules["one_of"])
+        shown = ", ".join(choice or "(empty)" for choice in known)
+        require(value in known, name, f"one of {shown}", value, "Check the spelling.")
+    if "rule" in rules:
+        holds, rule, remedy = rules["rule"]
+        require(bool(holds(value)), name, rule, value, remedy)
+    bounds = {key: rules[key] for key in COMPARE if key in rules}
+    holds = all(getattr(float(value), COMPARE[key])(bound) for key, bound in bounds.items())
+    low, high = rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))
+    rule = f"{'>=' if 'ge' in rules else '>'} {low}"
+    if high is not None:
+        rule = f"in {'[' if 'ge' in rules else '('}{low}, {high}{']' if 'le' in rules else ')'}"
+    remedy = "It is a fraction, not a percentage." if high == 1 else "See preset() for working values."
+    require(holds, name, rule, value, remedy)
+
+
+def _typed(name: str, kind: object, value: object) -> object:
+    """Return `value` if it is of `kind`, whole numbers as floats where a float is asked for; refuse the rest."""
+    if typing.get_origin(kind) is tuple:
+        require(isinstance(value, tuple), name, "a tuple", value, "Write it with round brackets.")
+        arguments = typing.get_args(kind)
+        kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
+        require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
+        return tuple(_typed(name, inner, item) for inner, item in zip(kinds, value))
+    value = float(value) if kind is float and type(value) is int and abs(value) < 1e300 else value
+    right = type(value) is kind and (kind is not float or math.isfinite(value))
+    require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")
+    return value
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
