@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core.lessons import lesson, render, runner
+from plremix_core.lessons import html, lesson, render, runner
 
 PARAMETERS = 'seed: int = 0  # s\nname: str = "x"\nrate: float = 0.5\ncontrol: str = ""'
 TABLE = "# A title\n\n| claim | sentence |\n|---|---|\n| C9.1 | one is small |"
@@ -98,6 +101,95 @@ def test_the_outcome_is_judged_by_what_ran_not_by_papermills_status(tmp_path, so
     assert result.status == ("failed" if reason else "ok"), result.reason
     assert reason in result.reason
     assert result.declared == 1
+
+
+WAITING = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(600)"
+
+
+def kernel_of(note):
+    """Process of the kernel that has left its number in a file."""
+    for _ in range(600):
+        if note.exists() and note.read_text():
+            return psutil.Process(int(note.read_text()))
+        time.sleep(0.1)
+    raise AssertionError("the kernel did not start")
+
+
+def test_ctrl_c_stops_the_notebooks_that_run_and_starts_no_other(tmp_path, monkeypatch):
+    begun = []
+
+    def run_notebook(path, *_, wanted):
+        begun.append(path)
+        while wanted():
+            time.sleep(0.01)
+
+    def interrupt(futures):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run_notebook", run_notebook)
+    monkeypatch.setattr(runner, "as_completed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_lessons([write(tmp_path, "1")] * 3, tmp_path / "out", {}, jobs=1)
+    assert len(begun) <= 1
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_no_longer_wanted_is_killed_with_its_kernel_before_the_runner_returns(tmp_path):
+    note = tmp_path / "kernel"
+    path = write(tmp_path, WAITING.format(str(note)))
+    kernels = []
+
+    def wanted():
+        if note.exists():
+            kernels.append(kernel_of(note))
+        return not kernels
+
+    result = runner.run_notebook(path, tmp_path / "out", {}, 120, 1, wanted=wanted)
+    assert (result.status, result.reason, result.held) == ("failed", "stopped", 0)
+    assert not kernels[0].is_running()
+
+
+@pytest.mark.slow
+def test_a_kernel_dies_at_once_with_its_killed_starter(tmp_path):
+    note = tmp_path / "kernel"
+    path = write(tmp_path, WAITING.format(str(note)))
+    code = "import sys; from pathlib import Path; from plremix_core.lessons import runner; "
+    code += "runner.run_notebook(Path(sys.argv[1]), Path(sys.argv[2]), {}, 300, 1)"
+    starter = subprocess.Popen([sys.executable, "-c", code, path, tmp_path / "out"])
+    kernel = kernel_of(note)
+    starter.kill()
+    starter.wait()
+    assert psutil.wait_procs([kernel], timeout=5)[1] == []
+
+
+@pytest.mark.slow
+def test_variables_threads_and_left_out_tags_reach_the_notebook_and_its_process_loads_no_torch(tmp_path):
+    asked = "import os; print(os.environ['PLREMIX_X'], os.environ['OMP_NUM_THREADS'])"
+    path = write(tmp_path, CLAIM % True, asked, FINISH)
+    notebook = runner.read(path)
+    notebook.cells[2].metadata["tags"] = ["lesson"]  # the claim
+    notebook.cells.append(new_markdown_cell("| C9.2 | another |"))
+    notebook.cells.insert(3, new_code_cell((CLAIM % True).replace("C9.1", "C9.2")))
+    nbformat.write(notebook, path)
+    variables = {"PLREMIX_X": "here"}
+    result = runner.run_notebook(path, tmp_path / "out", {}, 120, 3, drop=("lesson",), environment=variables)
+    assert (result.reason, result.held, result.declared) == ("", 1, 1)
+    printed = [out.text for out in html.outputs_of(runner.read(tmp_path / "out" / path.name)) if "text" in out]
+    assert printed == ["here 3\n"]
+    loaded = "import plremix_core.lessons.process, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded]).returncode == 0
+
+
+def test_a_notebook_that_was_cut_while_it_was_written_is_a_failure_and_not_an_error(tmp_path, monkeypatch):
+    def cut(job, log, timeout, environment, wanted):
+        Path(job["executed"]).write_text('{"cells": [')
+        return "stopped"
+
+    monkeypatch.setattr(runner, "run_process", cut)
+    path = write(tmp_path, "1")
+    result = runner.run_notebook(path, tmp_path / "out", {}, 60, threads=1)
+    assert (result.status, result.reason, result.claims) == ("failed", "stopped", [])
+    assert not (tmp_path / "out" / path.name).exists()
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import ast
 import difflib
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -197,15 +198,20 @@ def run_lessons(
     (folder / "result.json").unlink(missing_ok=True)
     cores = joblib.cpu_count()
     jobs = min(jobs or cores, len(paths))
-    threads = max(1, cores // jobs)
+    stop = threading.Event()
+    common = folder, parameters, timeout, max(1, cores // jobs)
     with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
-        futures = [pool.submit(run_notebook, path, folder, parameters, timeout, threads) for path in paths]
-        for future in as_completed(futures):
-            result = future.result()
-            if (folder / f"{result.notebook}.ipynb").exists():
-                write_page(folder / f"{result.notebook}.ipynb")
-            bar.update()
-            tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+        futures = [pool.submit(run_notebook, path, *common, wanted=lambda: not stop.is_set()) for path in paths]
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                if (folder / f"{result.notebook}.ipynb").exists():
+                    write_page(folder / f"{result.notebook}.ipynb")
+                bar.update()
+                tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+        finally:  # on Ctrl-C nothing goes on and nothing begins
+            stop.set()
+            pool.shutdown(cancel_futures=True)
     results = [future.result() for future in futures]
     write_index(results, folder)
     write_atomic(folder / "result.json", json.dumps([asdict(result) for result in results], indent=1).encode())
