@@ -73,7 +73,7 @@ def arrays_of(path):
 
 
 def test_a_missing_file_is_refused_with_the_way_to_restore_it(monkeypatch, tmp_path):
-    message = "dataset file must be present, got '.*fashion_mnist_part.npz'. Check the path; a bundled file comes back with git"
+    message = "dataset file must be present, got '.*fashion_mnist_part.npz'. Check the path; a bundled file comes back"
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match=message):
         data.load("fashion_mnist")

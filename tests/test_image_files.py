@@ -1,7 +1,7 @@
 """Images in files: pixels, batches, reading ahead, bounded memory, broken files."""
 
 import gc
-import threading
+import multiprocessing
 import time
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as V
 
-from plremix_core.data.image_files import ImageFiles, fetched, in_memory, memory_limit, read_image
 from plremix_core.data import image_files
+from plremix_core.data.image_files import ImageFiles, fetched, in_memory, memory_limit, read_image
 
 
 def save(image, path):
@@ -192,7 +192,6 @@ def test_a_broken_file_stops_a_batch_by_name_and_the_next_one_still_works(few, t
     for _ in range(2):
         with pytest.raises(ValueError, match="got .*3.png"):
             files[:]
-    files.prefetch(torch.tensor([3]))
     assert torch.equal(files[torch.tensor([0, 1])], images[:2])
 
 
@@ -209,47 +208,60 @@ def test_dots_inside_a_name_are_fine(tmp_path):
 # ------------------------------------------------------------------------------------------------------- reading ahead
 
 
-def test_the_batch_that_was_prefetched_is_read_once(few, monkeypatch):
-    files, images = few
-    read, lock = [], threading.Lock()
-    true = image_files.read_image
-
-    def counting(path, size):
-        with lock:
-            read.append(path.name)
-        return true(path, size)
-
-    monkeypatch.setattr(image_files, "read_image", counting)
-    index = torch.tensor([2, 5])
-    files.prefetch(index)
-    assert torch.equal(files[index], images[index])
-    assert sorted(read) == ["2.png", "5.png"]
-    assert torch.equal(files[index], images[index])  # not kept
-    assert len(read) == 4
+@pytest.fixture
+def processes(monkeypatch):
+    """Let two processes read even a few images."""
+    monkeypatch.setattr(image_files, "FEW", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
 
 
-def test_another_batch_than_the_prefetched_one_is_right_too(few):
-    files, images = few
-    files.prefetch(torch.tensor([2, 5]))
-    files.prefetch(torch.tensor([1]))
-    assert torch.equal(files[torch.tensor([5, 2])], images[[5, 2]])
-
-
-def test_the_next_batch_is_read_while_one_is_used(few, monkeypatch):
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="replaces a function for processes")
+def test_the_next_batches_are_read_while_one_is_used(few, processes, monkeypatch):
     true = image_files.read_image
 
     def slow(path, size):
-        time.sleep(0.1)
+        time.sleep(0.2)
         return true(path, size)
 
     monkeypatch.setattr(image_files, "read_image", slow)
     waits, start = [], time.perf_counter()
     for _ in fetched(few[0], torch.arange(6).split(1)):
         waits.append(time.perf_counter() - start)
-        time.sleep(0.15)  # use
+        time.sleep(0.3)  # use
         start = time.perf_counter()
-    assert waits[0] > 0.09
-    assert max(waits[1:]) < 0.05
+    assert waits[0] > 0.19
+    assert max(waits[1:]) < 0.15
+
+
+def test_processes_give_the_same_bits_in_the_same_order_and_draw_nothing(few, processes):
+    files, images = few
+    order = torch.randint(7, (50, 3), generator=torch.Generator().manual_seed(0))
+    state = torch.get_rng_state()
+    found = torch.cat(list(fetched(files, list(order))))
+    assert torch.equal(found, images[order.flatten()])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_broken_file_is_told_by_a_process_in_the_words_of_read_image(few, processes, tmp_path):
+    (tmp_path / "a" / "3.png").write_bytes(b"broken")
+    with pytest.raises(ValueError, match="^image must be a readable picture, got .*3.png: .*Replace the file"):
+        list(fetched(few[0], torch.arange(7).split(1)))
+
+
+def test_processes_end_with_the_reading_however_it_ends(few, processes):
+    for _ in range(3):
+        batches = fetched(few[0], torch.arange(7).split(1))
+        next(batches)
+        assert len(multiprocessing.active_children()) == 2
+        del batches
+        gc.collect()
+    assert not multiprocessing.active_children()
+
+
+def test_a_few_images_are_read_without_processes(few):
+    batches = fetched(few[0], torch.arange(7).split(1))
+    next(batches)
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("of_files", [False, True])
@@ -258,16 +270,6 @@ def test_fetched_gives_every_batch_of_a_tensor_and_of_files(few, of_files):
     found = list(fetched(few[0] if of_files else few[1], batches))
     assert all(torch.equal(batch, few[1][index]) for batch, index in zip(found, batches))
     assert len(found) == 3
-
-
-def test_threads_for_images_leave_the_other_threads_their_cores(few):
-    before = torch.get_num_threads()
-    few[0][:]
-    found = []
-    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert (torch.get_num_threads(), *found) == (before, before)
 
 
 # -------------------------------------------------------------------------------------------------------------- memory
@@ -285,9 +287,8 @@ def test_memory_stays_bounded_for_a_set_bigger_than_the_limit(tmp_path, monkeypa
     save(V.resize(noise_image(4, 4), [side, side]), tmp_path / "a.jpg")
     files = ImageFiles(tmp_path, ["a.jpg"] * count, side)
     monkeypatch.setattr(image_files, "PART_BYTES", 8 << 20)
-    limit = 100 << 20  # three parts, decoders, the allocator's slack
+    limit = 100 << 20  # a few parts, the allocator's slack
     assert files.shape.numel() > 3 * limit
-    next(iter(files.split(8)))  # starts the threads
     gc.collect()
     before, most, total = resident(), 0, 0
     for part in files.split(2048):
@@ -333,7 +334,6 @@ def test_sixteen_bits_a_channel_are_refused_instead_of_cut_off(tmp_path):
 def test_batches_are_delivered_on_the_gpu(few):
     files = few[0].to("cuda")
     index = torch.tensor([3, 1], device="cuda")
-    files.prefetch(index)
     found = files[index]
     assert found.device.type == files.device.type == "cuda"
     assert torch.equal(found.cpu(), few[1][[3, 1]])

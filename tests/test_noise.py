@@ -126,7 +126,9 @@ def test_unknown_noise_is_refused():
 
 
 def test_asymmetric_noise_of_a_data_set_without_pairs_is_refused():
-    with pytest.raises(ValueError, match="noise must be sym, .* unless the data set is one of fashion_mnist, cifar10.*got 'asym'"):
+    with pytest.raises(
+        ValueError, match="noise must be sym, .* unless the data set is one of fashion_mnist, cifar10.*got 'asym'"
+    ):
         noise.corrupt(LABELS, "asym", 0.4, 10, "arrays", seed=0)
 
 

@@ -47,6 +47,7 @@ SUPER_CLASS = [  # of CIFAR-100's 100 classes in order of their number; 20 super
     12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19, 5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14,
     13,
 ]  # fmt: skip
+CLOTHING = ((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SOURCES = {
     "fashion_mnist": Source(
@@ -94,32 +95,20 @@ SOURCES = {
         human={"fine": ("noisy_label", "54050bc3f9441adc")},
         human_files=("CIFAR-100_human.pt", "cifar100n_labels.npz"),
     ),
-    "tiny_imagenet": Source(layout=folders.tiny_imagenet, image_size=64, statistics=IMAGENET),  # as in the release
-    "clothing1m": Source(
-        layout=folders.clothing1m,
-        image_size=256,
-        true_labels=False,
-        statistics=((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214)),
-    ),
+    "tiny_imagenet": Source(layout=folders.tiny_imagenet, image_size=64, statistics=IMAGENET),
+    "clothing1m": Source(layout=folders.clothing1m, image_size=256, true_labels=False, statistics=CLOTHING),
     "webvision": Source(layout=folders.webvision, image_size=320, true_labels=False, statistics=IMAGENET),
     "folder": Source(layout=folders.own, image_size=64, true_labels=False),
 }
 
 
-def find(name: str) -> Source:
-    """Return the record of a data set; an unknown name is refused."""
-    known = ", ".join(SOURCES)
-    require(name in SOURCES, "dataset", f"one of {known}", name, "For your own use data.from_arrays or from_folder.")
-    return SOURCES[name]
-
-
 def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
-    """Read the arrays PARTS of a data set, read-only, and compare them with its checksums.
+    """Read the arrays PARTS of a data set of SOURCES, read-only, and compare them with its checksums.
 
     `folder` is where the .npz or torchvision's download lies, or goes; or the .npz itself, whatever its name. What was
     checked once in this process is neither read nor checked again while its files stay the same.
     """
-    source = find(name)
+    source = SOURCES[name]
     path = folder if folder.suffix == ".npz" else folder / source.file
     if not path.exists() and path != folder and not source.torchvision:
         path = FOLDER / source.file  # the bundled set need not lie in a folder of other sets
@@ -140,12 +129,17 @@ def _read_checked(name: str, source: Source, path: Path, stamp: tuple) -> dict[s
     """Read and check arrays; `stamp` changes with their files and makes the cache forget."""
     arrays = _read_npz(path) if path.suffix == ".npz" else _download(name, source, path)
     for part, expected in zip(PARTS, source.checksums):
-        found = hashlib.sha256(np.ascontiguousarray(arrays[part], dtype=np.uint8).tobytes()).hexdigest()[:16]
-        remedy = f"{path} is damaged or another data set; delete it and fetch it again."
-        require(found == expected, f"content of {name}/{part}", f"sha256 {expected}...", found, remedy)
+        require_content(arrays[part], expected, f"{name}/{part}", path)
     for array in arrays.values():
         array.setflags(write=False)
     return arrays
+
+
+def require_content(array: np.ndarray, expected: str, name: str, path: Path) -> None:
+    """Refuse an array whose bytes as uint8 have another checksum than expected."""
+    found = hashlib.sha256(np.ascontiguousarray(array, dtype=np.uint8).tobytes()).hexdigest()[:16]
+    remedy = f"{path} is damaged or another data set; delete it and fetch it again."
+    require(found == expected, f"content of {name}", f"sha256 {expected}...", found, remedy)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

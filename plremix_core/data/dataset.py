@@ -74,17 +74,10 @@ def from_arrays(
         Grey or colour images.
     given, test_labels : ndarray of shape (N,), integers in [0, C)
         Given labels of the training images; true labels of the test images.
-    class_names : tuple of str
-        One name a class.
     true : ndarray of shape (N,), optional
         True labels of the training images, to measure the split by.
     statistics : pair of tuples of float, optional
         Mean and deviation a channel, pixels in [0, 1]; by default measured on `images`.
-
-    Raises
-    ------
-    ValueError
-        If an array has another type or shape, or a label lies outside [0, C).
     """
     for key, array in (("images", images), ("test_images", test_images)):
         shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)

@@ -41,38 +41,23 @@ def read_image(path: Path, image_size: int) -> Tensor:
 
 
 class ImageFiles:
-    """Images in files, indexed like a uint8 tensor of shape (N, 3, H, W); only what is asked for is read.
+    """Images in files `paths` below `root`, indexed like a uint8 tensor of shape (N, 3, H, W) on a device.
 
-    Parameters
-    ----------
-    root, paths : path, list of str
-        Folder of all files, and their paths below it.
-    image_size : int
-        See `read_image`; 0 = all files have the shape of the first.
-    device : torch.device or str
-        Where images are delivered.
-    shape : torch.Size, optional
-        That of one image, if it is known.
+    Only what is asked for is read. `image_size` is that of `read_image`; without one all files have the `shape`
+    (..., H, W), by default that of the first.
     """
 
     dtype = torch.uint8
     ndim = 4
 
     def __init__(
-        self,
-        root: str | Path,
-        paths: list[str],
-        image_size: int,
-        device: torch.device | str = "cpu",
-        shape: torch.Size | None = None,
+        self, root: str | Path, paths: list[str], image_size: int, device: str = "cpu", shape: torch.Size | None = None
     ) -> None:
         outside = next((path for path in paths if _leaves(path)), None)
         require(outside is None, "path of an image", f"below {root}", outside, "Write it relative to the root.")
-        self.root, self.paths, self.image_size = Path(root), paths, image_size
-        self.device = torch.device(device)
-        square = (3, image_size, image_size) if image_size or not paths else None
-        single = shape or square or read_image(self.root / paths[0], 0).shape
-        self.shape = torch.Size((len(paths), *single[-3:]))
+        self.root, self.paths, self.image_size, self.device = Path(root), paths, image_size, torch.device(device)
+        known = shape or ((3, image_size, image_size) if image_size or not paths else None)
+        self.shape = torch.Size((len(paths), *(known or read_image(self.root / paths[0], 0).shape)[-3:]))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -100,15 +85,9 @@ class ImageFiles:
         """Yield the images of each batch of places on the device; other processes read the next ones meanwhile."""
         alone = len(batches) == 1 or sum(map(len, batches)) <= FEW or multiprocessing.current_process().daemon
         workers = 0 if alone else min(torch.get_num_threads(), MOST, len(batches))
-        loader = DataLoader(
-            self,
-            batch_sampler=batches,
-            num_workers=workers,
-            prefetch_factor=1 if workers else None,
-            collate_fn=_keep,
-            generator=torch.Generator(),  # the global one stays as it is
-        )
-        for batch in loader:
+        ahead = dict(num_workers=workers, prefetch_factor=1 if workers else None)
+        own = torch.Generator()  # the global one stays as it is
+        for batch in DataLoader(self, batch_sampler=batches, collate_fn=_keep, generator=own, **ahead):
             if isinstance(batch, ValueError):
                 raise batch
             images = torch.from_numpy(batch)
@@ -119,7 +98,7 @@ class ImageFiles:
         size = max(1, min(size, PART_BYTES // max(1, self.shape[1:].numel())))
         return fetched(self, torch.arange(len(self)).split(size))
 
-    def to(self, device: torch.device | str) -> "ImageFiles":
+    def to(self, device: str) -> "ImageFiles":
         """The same files, delivered on `device`."""
         return ImageFiles(self.root, self.paths, self.image_size, device, self.shape)
 
@@ -146,7 +125,7 @@ class ImageFiles:
 
 
 def _keep(batch: np.ndarray | ValueError) -> np.ndarray | ValueError:
-    """Keep arrays from becoming tensors, which would pass through /dev/shm: in a container that is often tiny."""
+    """Keep a batch an array: a tensor would pass through /dev/shm, which is often tiny in a container."""
     return batch
 
 

@@ -1,6 +1,5 @@
 """Given labels from files: any .npy, .npz, .json or .csv, and the human labels of CIFAR-N."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 import torch
 
 from ..engine.checks import require
-from .catalogue import SOURCES
+from .catalogue import SOURCES, require_content
 
 KINDS = (".npy", ".npz", ".json", ".csv")
 WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
@@ -32,11 +31,6 @@ def read(file: str | Path, size: int, num_classes: int) -> np.ndarray:
     -------
     ndarray of shape (N,), int64
         In the order of the data set, which for CIFAR is torchvision's.
-
-    Raises
-    ------
-    ValueError
-        If the file is missing or not what its name says, or its labels are not N whole numbers in [0, C).
     """
     path, _, key = str(file).partition("::")
     kind, name = Path(path).suffix.lower(), f"label_file {path}"
@@ -71,17 +65,13 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
             table = pd.read_csv(path, engine="python", **form)  # the C engine fills short rows up in silence
             if table.isna().any(axis=None):
                 raise ValueError("rows of several lengths")
-            heading = table.loc[0].tolist()
-            if all(WHOLE.fullmatch(cell) for cell in heading):
-                return {str(place): table[place].tolist() for place in table}
-            return {cell: table[place].tolist()[1:] for place, cell in enumerate(heading)}
+            cells = table.loc[0].tolist()
+            if not all(WHOLE.fullmatch(cell) for cell in cells):
+                table = table[1:].set_axis(cells, axis=1)
+            return {str(cell): column.tolist() for cell, column in table.items()}
         if kind == ".json":
-            content = json.loads(path.read_text("utf-8"), object_pairs_hook=_Pairs)
-            if isinstance(content, _Pairs):
-                return {"index": [index for index, _ in content], "label": [label for _, label in content]}
-            if not isinstance(content, list):
-                raise TypeError("neither a list nor an object from index to label")
-            return {"label": content}
+            content = json.loads(path.read_text("utf-8"), object_pairs_hook=_split_pairs)
+            return content if isinstance(content, dict) else {"label": content}
         if kind == ".npy":
             return {"label": np.load(path, allow_pickle=False)}
         with np.load(path, allow_pickle=False) as archive:
@@ -91,8 +81,9 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         raise ValueError(f"{name} must be a readable {kind}, got {error!r:.300}. {remedy}") from error
 
 
-class _Pairs(list):
-    """A JSON object, in which an index may stand twice."""
+def _split_pairs(pairs: list[tuple[str, object]]) -> dict[str, list]:
+    """Make columns of a JSON object, in which an index may stand twice."""
+    return {"index": [index for index, _ in pairs], "label": [label for _, label in pairs]}
 
 
 def _load_torch(path: Path) -> dict[str, np.ndarray]:
@@ -110,6 +101,7 @@ def _require_whole(values: np.ndarray | list, name: str) -> np.ndarray:
     if isinstance(values, np.ndarray):
         require(np.issubdtype(values.dtype, np.integer), name, "of whole numbers", values.dtype, remedy)
         return values
+    require(isinstance(values, list), name, "a list, or an object from index to label", values, "Write a list.")
     for place, value in enumerate(values):
         whole = type(value) in (int, str) and WHOLE.fullmatch(str(value))
         require(bool(whole), f"{name}, entry {place},", "a whole number", value, remedy)
@@ -132,12 +124,9 @@ def human(noise: str, dataset: str, folder: Path, true: np.ndarray) -> np.ndarra
     )
     require(found is not None, "file of human labels", " or ".join(source.human_files), found, remedy)
     columns, (key, expected) = _read_columns(found, str(found)), source.human[noise]
-    again = f"{found} is damaged or another file; delete it and fetch it again."
     there = {key, "clean_label"} <= set(columns)
-    require(there, str(found), f"a file of CIFAR-N with {key} and clean_label", list(columns), again)
-    given = np.asarray(columns[key]).astype(np.uint8)
-    content = hashlib.sha256(given.tobytes()).hexdigest()[:16]
-    require(content == expected, f"content of {found.name}/{key}", f"sha256 {expected}...", content, again)
+    require(there, str(found), f"a file of CIFAR-N with {key} and clean_label", list(columns), "Fetch it again.")
+    require_content(columns[key], expected, f"{found.name}/{key}", found)
     same = np.array_equal(columns["clean_label"], true)
     require(same, f"clean labels of {found.name}", "those of the data set", "others", "Is the data set whole?")
-    return given.astype(np.int64)
+    return np.asarray(columns[key]).astype(np.int64)

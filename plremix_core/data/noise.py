@@ -15,19 +15,9 @@ CHUNK_BYTES = 1 << 26  # images are projected so many bytes at a time, as float3
 
 
 def symmetric(labels: np.ndarray, rate: float, num_classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a share of the labels anew, uniformly over all classes.
+    """Draw floor(`rate` N) of the true labels (N,) anew, uniformly over all classes.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (N,), int64
-        True labels in [0, C).
-    rate : float
-        Nominal rate r in [0, 1): floor(r N) labels are drawn anew. A new label may equal the true one, so that the
-        real rate is about r (C - 1) / C.
-
-    Source
-    ------
-    Release: data/cifar.py, the protocol of DivideMix.
+    A new label may equal the true one, so that the real rate is about r (C - 1) / C. Release: data/cifar.py.
     """
     require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     given = labels.copy()
@@ -52,15 +42,12 @@ def asymmetric(labels: np.ndarray, rate: float, pairs: dict[int, int], rng: np.r
 def instance_dependent(
     labels: np.ndarray, images: Tensor, rate: float, num_classes: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mistake images for the class that a random projection of their pixels points to.
+    """Mistake images for the class that a random projection of their pixels, 0..255, points to.
 
     Each sample has its own probability of a wrong label, from a normal distribution of mean `rate` and deviation 0.1
     cut to [0, 1]. The wrong label is drawn from the softmax of the projection that belongs to the true class. Nominal
     rates 0.1, 0.2, 0.4 become real rates of 0.129, 0.206, 0.400; rate 0 changes nothing.
-
-    Source
-    ------
-    Xia et al., Part-dependent label noise, arXiv:2006.07836, algorithm 2; pixels in 0..255 as in their code.
+    Source: Xia et al., Part-dependent label noise, arXiv:2006.07836, algorithm 2.
     """
     require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     require(num_classes > 1, "num_classes", "at least 2 for instance noise", num_classes, "Use none.")
@@ -87,13 +74,7 @@ def instance_dependent(
 
 
 def corrupt(
-    labels: np.ndarray,
-    noise: str,
-    rate: float,
-    num_classes: int,
-    dataset: str,
-    seed: int,
-    images: Tensor | None = None,
+    labels: np.ndarray, noise: str, rate: float, num_classes: int, dataset: str, seed: int, images: Tensor | None = None
 ) -> np.ndarray:
     """Draw given labels for a noise of RATED, or none, at `rate`.
 

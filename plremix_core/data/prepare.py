@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -26,12 +27,10 @@ def from_folder(
     name: str = "",
     memory: int | None = None,
 ) -> Dataset:
-    """Make a data set of your own images: one folder a class, or a list file.
+    """Make a data set of your own images, whose true labels are unknown.
 
     Parameters
     ----------
-    root : path
-        Folder of the images.
     train, test : str
         Inside `root`: a folder with one folder a class, or a list file with a line ``path label`` an image, paths
         relative to `root`. Without `train` the class folders lie in `root` itself; without `test` there is no test set.
@@ -39,76 +38,60 @@ def from_folder(
         Side of the square images, pixels: shorter sides are resized to it. 0 = all files already have one shape.
     class_names : tuple of str, optional
         Classes in order of their numbers; by default the names of the folders, sorted.
-    name : str
-        Shown in reports; by default the name of the folder.
     memory : int, optional
-        Bytes that the images may take in memory; by default half of what is free. Above it they stay in their files
-        and are read while training.
-
-    Raises
-    ------
-    ValueError
-        If a folder, file, label or image is not as said here; the message names it.
+        Bytes that the images may take in memory, by default half of what is free. More stay in their files and are
+        read while training.
     """
     root = Path(root)
-    files, names = _list_images(root, train, class_names)
-    nothing = folders.Listed(root, [], [])
-    tests = _list_images(root, test, names)[0] if test else nothing
-    source = catalogue.Source(layout=lambda _: folders.Layout(names, files, tests, nothing), true_labels=False)
-    return _read_files(_open_files(name or root.absolute().name, source, root, image_size), memory)
-
-
-def _list_images(root: Path, place: str, names: tuple[str, ...] | None) -> tuple[folders.Listed, tuple[str, ...]]:
-    if (root / place).is_file():
-        return folders.list_file(root, place, names)
-    return folders.class_folders(root / place, names)
+    layout = folders.own(root, train, test, class_names)
+    return _read_files(_open_layout(name or root.absolute().name, root, layout, image_size), memory)
 
 
 def load(
     name: str, folder: str | Path | None = None, *, image_size: int | None = None, memory: int | None = None
 ) -> Dataset:
-    """Load a known data set.
+    """Load a data set of catalogue.SOURCES, with the labels that come with its images.
 
     Parameters
     ----------
-    name : str
-        Key of catalogue.SOURCES: fashion_mnist (bundled), cifar10, cifar100; tiny_imagenet, clothing1m, webvision (its
-        first 50 classes); "folder": your own class folders, in `folder` itself or in its train/ and test/.
     folder : path, optional
-        Where ``cifar10.npz`` or torchvision's download lies, or goes, or that file itself; by default the repository's
-        data/. Of images in files the unpacked data set; by default data/ and the name.
+        Where the .npz or torchvision's download lies, or goes, or that .npz itself; by default the repository's data/.
+        Of images in files the unpacked data set; by default data/ and the name.
     image_size, memory : int, optional
         See `from_folder`; the size is by default that of the catalogue.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, the content is not that of the data set, or its layout is another one.
     """
     return _read_files(_open(name, folder, image_size), memory)
 
 
 def _open(name: str, folder: str | Path | None, image_size: int | None) -> Dataset:
-    """Load a known data set; images in files are not read."""
-    source = catalogue.find(name)
+    """Make a data set of the catalogue; images in files are not read."""
+    known = ", ".join(catalogue.SOURCES)
+    remedy = "For your own use data.from_arrays or data.from_folder."
+    require(name in catalogue.SOURCES, "dataset", f"one of {known}", name, remedy)
+    source = catalogue.SOURCES[name]
+    place = catalogue.FOLDER if folder is None else Path(folder)
     if source.layout:
-        root = catalogue.FOLDER / name if folder is None else Path(folder)
-        return _open_files(name, source, root, source.image_size if image_size is None else image_size)
-    arrays = catalogue.read_arrays(name, catalogue.FOLDER if folder is None else Path(folder))
+        place = place / name if folder is None else place
+        size = source.image_size if image_size is None else image_size
+        return _open_layout(name, place, source.layout(place), size, source.statistics, source.true_labels)
+    arrays = catalogue.read_arrays(name, place)
     true = arrays["train_labels"] if source.true_labels else None
     given = [arrays[part] for part in catalogue.PARTS]
     return from_arrays(*given, source.class_names, true=true, name=name, statistics=source.statistics)
 
 
-def _open_files(name: str, source: catalogue.Source, root: Path, image_size: int) -> Dataset:
+def _open_layout(
+    name: str, root: Path, layout: folders.Layout, size: int, statistics: tuple | None = None, true_labels: bool = False
+) -> Dataset:
     """Make a data set of images in files, which are not read."""
-    names, *parts = source.layout(root)
-    shape = None if image_size else ImageFiles(parts[0].root, parts[0].paths, 0).shape
-    train, test, holdout = (ImageFiles(part.root, part.paths, image_size, shape=shape) for part in parts)
-    given, test_labels, holdout_given = (torch.tensor(part.labels, dtype=torch.int64) for part in parts)
+    names, *parts = layout
+    paths = [[path for path, _ in pairs] for pairs in parts]
+    shape = None if size else ImageFiles(root, paths[0], 0).shape
+    train, test, holdout = (ImageFiles(root, below, size, shape=shape) for below in paths)
+    given, test_labels, holdout_given = (torch.tensor([c for _, c in pairs], dtype=torch.int64) for pairs in parts)
     some = torch.linspace(0, len(train) - 1, min(SAMPLED, len(train))).long()
-    mean, std = source.statistics or measure(train[some])
-    true = given if source.true_labels else None
+    mean, std = statistics or measure(train[some])
+    true = given if true_labels else None
     return Dataset(name, train, given, true, test, test_labels, names, mean, std, holdout, holdout_given)
 
 
@@ -116,36 +99,23 @@ def _read_files(data: Dataset, memory: int | None, device: str = "auto") -> Data
     """Read images of files into memory as far as `memory` bytes go."""
     if not isinstance(data.images, ImageFiles):
         return data
-    limit, kept, origin = memory_limit(device) if memory is None else memory, {}, ""
+    limit, kept = memory_limit(device) if memory is None else memory, {}
     for part in ("images", "test_images", "holdout_images"):
         files = getattr(data, part)
-        origin += files.signature() if part != "holdout_images" else ""
-        fits = files.shape.numel() <= limit
-        kept[part] = in_memory(files) if fits else files
-        limit -= files.shape.numel() if fits else 0
+        if files.shape.numel() <= limit:
+            kept[part] = in_memory(files)
+            limit -= files.shape.numel()
+    origin = data.images.signature() + data.test_images.signature()
     return dataclasses.replace(data, **kept, origin=origin, files=tuple(data.images.paths))
 
 
 def prepare(settings: object, folder: str | Path | None = None, *, memory: int | None = None) -> Dataset:
     """Load the data set of a run, take its part, set the hold-out aside and corrupt the labels.
 
-    Parameters
-    ----------
-    settings : Config
-        Its fields dataset, image_size, train_size, holdout, noise, rate, label_file, seed and device are read.
-    folder, memory : optional
-        See `load`; the files of human labels lie in the folder, too.
-
-    Returns
-    -------
-    Dataset
-        The hold-out keeps its given labels and is class-balanced like the rest (by given labels where the true ones
-        are unknown). With holdout = 0 it is the one of `load`.
-
-    Raises
-    ------
-    ValueError
-        If the data set is too small for train_size + holdout, or does not have that noise.
+    Read are the fields dataset, image_size, train_size, holdout, noise, rate, label_file, seed and device of the
+    `settings`, a Config. `folder` and `memory` are those of `load`; the files of human labels lie in the folder, too.
+    The hold-out keeps its given labels and is class-balanced like the rest, by given labels where the true ones are
+    unknown. With holdout = 0 it is the one of `load`.
 
     Differs
     -------
@@ -185,7 +155,7 @@ def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, f
     if kind in noise.HUMAN:
         place = catalogue.FOLDER if folder is None else Path(folder)
         place = place.parent if place.suffix == ".npz" else place
-        return torch.from_numpy(label_files.human(kind, settings.dataset, place, whole.true.numpy()))[chosen]
+        return torch.from_numpy(label_files.human(kind, whole.name, place, whole.true.numpy()))[chosen]
     true = whole.true[chosen].numpy()
     given = noise.corrupt(true, kind, settings.rate, classes, whole.name, settings.seed, images)
     return torch.from_numpy(given)
@@ -194,8 +164,5 @@ def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, f
 def _draw_balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
     """Draw `size` indices whose classes come in turn, in random order within a class."""
     order = rng.permutation(len(labels))
-    rank = np.empty(len(labels), dtype=np.int64)
-    for c in np.unique(labels):
-        members = order[labels[order] == c]
-        rank[members] = np.arange(len(members))
-    return torch.from_numpy(order[np.argsort(rank[order], kind="stable")][:size])
+    rank = pd.Series(order).groupby(labels[order]).cumcount().to_numpy()
+    return torch.from_numpy(order[np.argsort(rank, kind="stable")][:size])

@@ -1,5 +1,6 @@
 """What is cut, flipped, empty, of another kind or hostile is refused by name; nothing of it is ever executed."""
 
+import dataclasses
 import io
 import json
 import pickle
@@ -139,7 +140,8 @@ def packed(**arrays) -> bytes:
 
 def test_a_damaged_data_file_is_refused_by_name(bundled, tmp_path, monkeypatch, trap, tries):
     path, digests, arrays = bundled
-    monkeypatch.setitem(catalogue.CONTENT, "fashion_mnist", digests)
+    source = dataclasses.replace(catalogue.SOURCES["fashion_mnist"], checksums=digests)
+    monkeypatch.setitem(catalogue.SOURCES, "fashion_mnist", source)
     whole, count = path.read_bytes(), 0
     assert data.load("fashion_mnist", path).num_classes == 10
     objects = arrays | {"train_labels": np.array([trap] * 40, dtype=object)}
@@ -166,7 +168,7 @@ def test_a_pickle_in_place_of_torchvisions_files_is_never_loaded(tmp_path, monke
 
     monkeypatch.setattr(datasets.cifar, "download_and_extract_archive", no_network)
     for name, parts in (("cifar10", ["data_batch_1", "test_batch", "batches.meta"]), ("cifar100", ["train", "meta"])):
-        folder = tmp_path / catalogue.UNPACKED[name]
+        folder = tmp_path / getattr(datasets, catalogue.SOURCES[name].torchvision).base_folder
         folder.mkdir()
         for part in parts:
             (folder / part).write_bytes(pickle.dumps(trap))

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -183,17 +182,3 @@ def test_lines_of_a_long_history_cost_no_more_for_each_epoch_than_at_the_start()
     finally:
         History.lines = lines
     assert calls and max(calls) == 1
-
-
-def test_threads_that_decode_images_do_not_pile_up(tmp_path, tries):
-    from PIL import Image
-
-    from plremix_core.data.image_files import ImageFiles
-
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    for _ in range(300):
-        files = ImageFiles(tmp_path, ["a.png"] * 8, 4)
-        files.prefetch(torch.arange(8))
-        assert files[torch.arange(8)].shape == (8, 3, 4, 4)
-    assert threading.active_count() < 40
-    tries(300)
