@@ -35,11 +35,10 @@ class PreActResNet(nn.Module):
     """Pre-activation residual network without a head.
 
     `width` channels in the first stage (64 in the paper) double from stage to stage, `blocks` counts the blocks of each
-    (2, 2, 2, 2 is PreAct-ResNet-18). `stem_stride` is 1 in the paper; 2 makes a small network four times cheaper. The
-    last map is averaged to `pooled` x `pooled`; the feature length `dim` is that times the last channels.
+    (2, 2, 2, 2 is PreAct-ResNet-18). `stem_stride` is 1 in the paper. The last map is averaged to `pooled` x `pooled`;
+    the feature length `dim` is that times the last channels.
 
-    Source: release, models/resnet.py (no BN after the last block). It averages 4 x 4 pixels: the whole map at 32
-    pixels, and 2 x 2 are left at 64.
+    Source: release, models/resnet.py (no BN after the last block); it averages 4 x 4 pixels.
     """
 
     def __init__(

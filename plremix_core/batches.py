@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import augment
 from .config import Config
+from .data import augment
 from .data.image_files import ImageFiles, fetched
 from .engine.checks import require
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop
 
-from .augment import normalise_views
+from .data.augment import normalise_views
 from .data.dataset import Dataset
 from .data.image_files import ImageFiles
 from .model import Network

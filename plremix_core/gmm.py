@@ -59,7 +59,7 @@ class Split:
         return tuple(part if len(part) >= least else order[:least].copy() for part, order in zip(parts, orders))
 
     def metrics(self, right: np.ndarray | None) -> dict[str, float]:
-        """Sizes of the parts and, knowing whose label is right (N,), AUC of `p_clean`, precision and recall of clean."""
+        """Sizes of the parts and, knowing whose label is right (N,), AUC of `p_clean`, precision and recall."""
         row = {"clean": int(self.is_clean.sum()), "noisy": int((~self.is_clean).sum())}
         if right is not None:
             hits = int((right & self.is_clean).sum())

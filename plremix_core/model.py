@@ -128,6 +128,11 @@ class SelfAdaptive(NamedTuple):
     tau: Tensor
     p_model: Tensor
 
+    @classmethod
+    def start(cls, classes: int, device: torch.device) -> "SelfAdaptive":
+        """Both are 1 / C."""
+        return cls(*(torch.full(shape, 1 / classes, device=device) for shape in ((), (classes,))))
+
 
 def select_confident(
     state: SelfAdaptive, proto_logits: Tensor, cls_logits: Tensor, progress: float, momentum: float = 0.99
@@ -137,7 +142,7 @@ def select_confident(
     Parameters
     ----------
     state : SelfAdaptive
-        Threshold and mean prediction so far; both start at 1 / C.
+        Threshold and mean prediction so far.
     proto_logits, cls_logits : Tensor of shape (N, C), float
         Outputs for all samples before the epoch.
     progress : float

@@ -97,9 +97,8 @@ def preset(
 
     Source: field by field in SOURCES.
     """
-    require(
-        dataset in list(TABLE), "dataset", f"one of {', '.join(TABLE)}", dataset, "Or build a Config for your own data."
-    )
+    names = list(TABLE)
+    require(dataset in names, "dataset", f"one of {', '.join(names)}", dataset, "Or build a Config for your own data.")
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(isinstance(noise, str), "noise", "a name", noise, "Example: sym.")
     require(isinstance(rate, (int, float)), "rate", "a number", rate, "It is a fraction, not a percentage.")
@@ -120,11 +119,10 @@ def preset(
 def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> Config:
     """Settings for a folder of your own images of `num_classes` classes, whose noise nobody knows.
 
-    Every image is used: none is held out, because what is held out is not ranked. Images become squares of 64 pixels;
-    pass flip=False where mirror images mean something else (digits, signs, left and right). **lambda_u is 0**, as the
-    paper sets it for mild, asymmetric and real-world noise; pass lambda_u=25 if about half of the labels are random.
-    Candidate sets hold at most C / 2 predicted classes, or every two would overlap. Profile and `changes` as for
-    `preset`: "full" is as the paper on Tiny-ImageNet, for a GPU.
+    Every image is used, as what is held out is not ranked. Images become squares of 64 pixels; pass flip=False where
+    mirror images mean something else (digits, signs). **lambda_u is 0**, as the paper sets it for real-world noise; pass
+    lambda_u=25 if about half of the labels are random. Candidate sets hold at most C / 2 predicted classes, or every two
+    would overlap. Other arguments as for `preset`; the full profile is as the paper on Tiny-ImageNet, for a GPU.
     """
     require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}
@@ -147,19 +145,14 @@ def _lambda_u(dataset: str, noise: str, rate: float) -> float:
 
 def _milestones(settings: dict, epochs: object) -> dict[str, object]:
     """Warm-up, ramp, kappa and drops of the learning rate, moved in proportion to another number of epochs."""
-    defaults = {field.name: field.default for field in dataclasses.fields(Config)}
-    known = {name: settings.get(name, defaults[name]) for name in ("epochs", "warm_up", "ramp_epochs", "lr_drops")}
+    known = {field.name: field.default for field in dataclasses.fields(Config)} | settings
     if type(epochs) is not int or epochs <= 0:
         return {}  # Config refuses it
 
     def moved(epoch: int) -> int:
         return -(-epoch * epochs // known["epochs"])
 
-    kappa = {moved(start): k for start, k in settings.get("kappa", defaults["kappa"])}
-    drops = tuple(dict.fromkeys(moved(drop) for drop in known["lr_drops"]))
-    return dict(
-        warm_up=moved(known["warm_up"]),
-        ramp_epochs=moved(known["ramp_epochs"]),
-        lr_drops=drops,
-        kappa=tuple(kappa.items()),
-    )
+    kappa = {moved(start): k for start, k in known["kappa"]}
+    drops = dict.fromkeys(moved(drop) for drop in known["lr_drops"])
+    found = {name: moved(known[name]) for name in ("warm_up", "ramp_epochs")}
+    return found | dict(lr_drops=tuple(drops), kappa=tuple(kappa.items()))

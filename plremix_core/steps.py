@@ -15,11 +15,8 @@ from .model import Network
 
 
 class Terms(NamedTuple):
-    """The parts of a step's loss, scalars on the device; `total` is what is minimised.
-
-    `contrast` is the mean of `losses.log_negative_ratio`, the readable quantity behind the flat loss;
-    `negatives` the mean number of negatives of an image.
-    """
+    """The parts of a step's loss, scalars on the device; `total` is what is minimised, `contrast` the mean of
+    `losses.log_negative_ratio`, readable where the flat loss is not, `negatives` the mean number of an image's."""
 
     total: Tensor
     loss_x: Tensor

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import augment, batches, evaluate, gmm, losses, model, steps
+from . import batches, evaluate, gmm, losses, model, steps
 from .config import Config, from_dict
 from .data import Dataset, prepare
-from .engine import checkpoint, health, provenance
+from .data.augment import to_device
+from .engine import health, provenance
 from .engine.checks import require, require_finite
 from .engine.run import Run
 from .engine.seeds import generator, seed_from
@@ -29,14 +30,9 @@ class Trainer(Training):
     Checkpoints, ``history.csv`` and ``log.txt`` go into `folder`; nothing is written without it. Every random number
     follows from the seed. A ValueError says what in the data does not fit the settings.
 
-    Source
-    ------
-    Paper arXiv:2402.17589v2, algorithm 1; release: train.py.
-
-    Differs
-    -------
-    Prototypes move by the network's own projections unless ``prototypes_from="peer"``. A part with fewer samples than a
-    batch is filled up with the next likely ones. The mask of an image comes from its own predictions; on Clothing1M and
+    Source: paper arXiv:2402.17589v2, algorithm 1; release, train.py.
+    Differs: prototypes move by the network's own projections unless ``prototypes_from="peer"``. A part below a batch is
+    filled up with the next likely samples. The mask of an image comes from its own predictions; on Clothing1M and
     WebVision the release takes those of another sample. The release's loop runs one epoch more.
     """
 
@@ -53,16 +49,15 @@ class Trainer(Training):
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         options |= {"fused": True} if self.device.type == "cuda" else {}
         self.optimizers = [torch.optim.SGD(net.parameters(), **options) for net in self.nets]
-        start = torch.full((data.num_classes,), 1 / data.num_classes, device=self.device)
-        self.adaptive = model.SelfAdaptive(start[0].clone(), start)
+        self.adaptive = model.SelfAdaptive.start(data.num_classes, self.device)
         self.splits: list[gmm.Split] = []
 
     def _network(self, draws: torch.Generator) -> model.Network:
         config, data = self.config, self.data
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
         options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
-        options |= dict(kind=config.backbone, head=config.projector, generator=draws)
-        options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
+        label_loss = config.spec.label_loss(len(data.given), data.num_classes)
+        options |= dict(kind=config.backbone, head=config.projector, label_loss=label_loss, generator=draws)
         net = model.Network(data.num_classes, data.images.shape[1], **options)
         return net.to(self.device, memory_format=torch.channels_last)
 
@@ -77,8 +72,7 @@ class Trainer(Training):
         self.splits = [self.split(out, epoch, which) for which, out in enumerate(outputs)] if semi else []
         for which, net in enumerate(self.nets):
             found = {"lr": config.lr_at(epoch)}
-            for group in self.optimizers[which].param_groups:
-                group["lr"] = found["lr"]
+            self.optimizers[which].param_groups[0]["lr"] = found["lr"]
             peer_logits = outputs[1 - which]["logits"] if asked else None
             if semi:
                 found |= self.splits[which].metrics(self.right) | evaluate.prototype_accuracy(
@@ -95,8 +89,8 @@ class Trainer(Training):
             bad = [name for name, value in found.items() if name in steps.COLUMNS and not np.isfinite(value)]
             require_finite(bad, epoch)
             row |= {f"{name}_{which + 1}": value for name, value in found.items()}
-        states = [value for net in self.nets for value in net.state_dict().values()]
-        require_finite([] if all(value.isfinite().all() for value in states) else ["weights"], epoch)
+        finite = all(value.isfinite().all() for net in self.nets for value in net.state_dict().values())
+        require_finite([] if finite else ["weights"], epoch)
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
         if len(self.data.holdout_images):
             row["holdout_accuracy"] = self.accuracy(self.data.holdout_images, self.data.holdout_given)
@@ -105,14 +99,13 @@ class Trainer(Training):
 
     def train_supervised(self, epoch: int, which: int, peer_logits: Tensor | None = None) -> dict[str, float]:
         """One epoch of network `which` on the given labels; with the peer's logits (N, C) its negatives are relaxed."""
-        config, net = self.config, self.nets[which].train()
-        draws = generator(config.seed, 2, epoch, which)
+        config, net, draws = self.config, self.nets[which].train(), generator(self.config.seed, 2, epoch, which)
         size = min(2 * config.batch_size, len(self.given))
         count = config.steps_per_epoch or len(self.given) // size
         order = batches.batch_order(torch.arange(len(self.given)), size, count, draws)
-        weak, contrast = int(config.supervised_view == "weak"), config.contrasts_in(epoch)
-        terms, strong_views = [], (1 - weak) + 2 * contrast
-        for views in batches.passes(self.images, order, weak, strong_views, config, self.statistics, draws):
+        weak, contrast, terms = int(config.supervised_view == "weak"), config.contrasts_in(epoch), []
+        kinds = weak, (1 - weak) + 2 * contrast
+        for views in batches.passes(self.images, order, *kinds, config, self.statistics, draws):
             shown = views.weak[0] if weak else views.strong[0]
             pair, given, mask = views.strong[-2:] if contrast else None, self.given[views.index], None
             if contrast and epoch >= config.warm_up:
@@ -125,18 +118,16 @@ class Trainer(Training):
 
     def train_semi(self, epoch: int, which: int, split: gmm.Split, peer_logits: Tensor) -> dict[str, float]:
         """One epoch of network `which` on the peer's split; returns the mean terms, nothing if the epoch is skipped."""
-        config, size = self.config, self.config.batch_size
-        draws = generator(config.seed, 2, epoch, which)
+        config, size, draws = self.config, self.config.batch_size, generator(self.config.seed, 2, epoch, which)
         net, peer = self.nets[which].train(), self.nets[1 - which].eval()
-        fill = config.short_parts == "fill"
-        clean, noisy = split.indices(size if fill else 0)
-        sizes = int(split.is_clean.sum()), int((~split.is_clean).sum())
+        fill, sizes = config.short_parts == "fill", (int(split.is_clean.sum()), int((~split.is_clean).sum()))
         if min(sizes) < size:
             done = "filled up with the next likely" if fill else "nothing is trained"
             text = "epoch %d, network %d: a part is smaller than a batch (%d clean, %d noisy samples, batch %d): %s"
             log.warning(text, epoch, which + 1, *sizes, size, done)
             if not fill:
                 return {}
+        clean, noisy = split.indices(size if fill else 0)
         count = config.steps_per_epoch or max(1, len(clean) // size)
         order = [batches.batch_order(torch.from_numpy(part), size, count, draws) for part in (clean, noisy)]
         mixing = np.random.default_rng([config.seed, 3, epoch, which])
@@ -144,12 +135,11 @@ class Trainer(Training):
         terms: list[steps.Terms] = []
         passes = batches.passes(self.images, torch.cat(order, dim=1), 2, 2, config, self.statistics, draws)
         for index, weak, strong, small in passes:  # views (2, 2B, c, H, W): labeled, unlabeled
-            given, first = self.given[index], index[:size]
-            targets = steps.co_refine_and_co_guess(
-                net, peer, weak[:, :size], weak[:, size:], given[:size], p_clean[first], config.sharpening
-            )
+            given, trust = self.given[index], p_clean[index[:size]]
+            halves = weak[:, :size], weak[:, size:], given[:size]
+            targets = steps.co_refine_and_co_guess(net, peer, *halves, trust, config.sharpening)
             mix = mixing.beta(config.mixup_alpha, config.mixup_alpha)
-            permutation = augment.to_device(torch.randperm(4 * size, generator=draws), self.device)
+            permutation = to_device(torch.randperm(4 * size, generator=draws), self.device)
             ramp = losses.ramp_up(epoch + len(terms) / count, config.warm_up, config.ramp_epochs)
             mask = steps.negative_mask(config, peer_logits[index], given, epoch)
             mixing_terms = max(mix, 1 - mix), permutation, config.lambda_u * ramp, config, small
@@ -184,9 +174,8 @@ class Trainer(Training):
     @torch.no_grad()
     def move_prototypes(self, net: model.Network, outputs: dict[str, Tensor], epoch: int) -> None:
         """Select confident samples and move the prototypes of `net` by their projections."""
-        self.adaptive, selected, labels = model.select_confident(
-            self.adaptive, outputs["proto_logits"], outputs["logits"], min(epoch / self.config.epochs, 1.0)
-        )
+        both, progress = (outputs["proto_logits"], outputs["logits"]), min(epoch / self.config.epochs, 1.0)
+        self.adaptive, selected, labels = model.select_confident(self.adaptive, *both, progress)
         chosen = outputs["projection"][selected], labels[selected]
         net.prototypes.copy_(model.update_prototypes(net.prototypes, *chosen, self.config.proto_momentum))
 
@@ -217,8 +206,8 @@ class Trainer(Training):
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from a state of the same settings and data; other data are refused."""
-        found, remedy = self.data.fingerprint(), "Pass the run's own data."
-        require(found == state["data"], "data", f"those of the run ({state['data']})", found, remedy)
+        found, right = self.data.fingerprint(), state["data"]
+        require(found == right, "data", f"those of the run ({right})", found, "Pass the run's own data.")
         for net, content in zip(self.nets, state["nets"]):
             net.load_state_dict(content)
         for optimizer, content in zip(self.optimizers, state["optimizers"]):
@@ -238,14 +227,11 @@ class Trainer(Training):
     ) -> "Trainer":
         """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
 
-        The data are those that `data.prepare` makes of the stored settings, from `data_folder`, unless `data` is given.
-        `device` stands in place of the run's own, or of "auto" if that was a GPU and there is none here. A ValueError
-        says if there is no sound checkpoint, the data are others, or the run was started with other settings than
-        `config`.
+        `data.prepare` makes the data of the stored settings, from `data_folder`, unless `data` is given; `device` takes
+        the place of the run's. Refused: no sound checkpoint, other data, other settings than `config`.
         """
         with Run(folder).logged():
-            state = checkpoint.load_newest(Path(folder))
-            checkpoint.require_whole(state, STATE, Path(folder))
+            state = Run(folder).load(STATE)
             device = device or provenance.still_here(state["config"]["device"])
             stored = from_dict(state["config"] | {"device": device})
             stored.require_same(config, f"the run in {folder}")
@@ -266,10 +252,10 @@ class Trainer(Training):
 
     def _warn_of_collapse(self) -> None:
         """Name in the log a network that predicts one class for all images, or projects them to one point."""
-        size = len(self.given)
-        some = torch.linspace(0, size - 1, min(SAMPLE, size), device=self.device).long()
+        last = len(self.given) - 1
+        some = torch.linspace(0, last, min(SAMPLE, last + 1), device=self.device).long()
         for which, net in enumerate(self.nets):
             logits, projection = self.predict(net, self.images[some])
-            seen = projection if self.config.spec.negatives != "none" else None
+            seen = None if self.config.spec.negatives == "none" else projection
             for text in health.collapsed(logits, seen, self.data.class_names, self.given):
                 log.warning("epoch %d, network %d %s", self.epoch, which + 1, text)

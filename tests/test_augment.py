@@ -9,8 +9,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as single
 
-from plremix_core import augment
 from plremix_core.config import Config
+from plremix_core.data import augment
 
 
 def seeded(seed=0):

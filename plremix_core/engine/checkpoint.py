@@ -22,7 +22,7 @@ def saved(folder: Path) -> list[tuple[int, Path]]:
 
 
 def save(state: dict, folder: Path, epoch: int) -> Path:
-    """Save `state` (tensors and plain Python) as ``epoch-NNNN.pt`` and drop all but the newest two; returns the file."""
+    """Save `state` (tensors and plain Python) as ``epoch-NNNN.pt``, which is returned; the newest two are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch-{epoch:04d}.pt"
     buffer = io.BytesIO()

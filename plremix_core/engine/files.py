@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written atomically, JSON with a checksum of itself, a folder for one training alone."""
+"""Files that are whole or not there: atomic writing, JSON with a checksum of itself, one training a folder."""
 
 import contextlib
 import errno
@@ -53,7 +53,7 @@ def write_json(path: Path, content: dict[str, object]) -> None:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Read a mapping; one that is missing, cut, of another form or does not fit its checksum (if it has one) is empty."""
+    """Read a mapping; one that is missing, cut, of another form or does not fit its checksum, if any, is empty."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -78,6 +78,12 @@ class Run:
         if self.folder is not None:
             history.save(self.folder / "history.csv")
 
+    def load(self, parts: set[str]) -> dict:
+        """Load the newest sound checkpoint; it must have the `parts` of a training's state."""
+        state = checkpoint.load_newest(self.folder)
+        checkpoint.require_whole(state, parts, self.folder)
+        return state
+
     def save(self, state: dict, history: History, epoch: int) -> None:
         """Write the history and, last, a checkpoint, atomically; a folder that was removed is made anew."""
         if self.folder is not None:

@@ -23,7 +23,7 @@ def setting(group: str, default: object, meaning: str, **rules: object) -> typin
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Values that are checked when they are made: a wrong type or a broken rule is a ValueError that names the field."""
+    """Values that are checked when they are made: a ValueError names the field with a wrong type or a broken rule."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

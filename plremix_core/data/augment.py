@@ -1,4 +1,4 @@
-"""Weak and strong views of whole batches of uint8 images, on the device of the images.
+"""Weak and strong views of whole batches of uint8 images, on the device of the images; `config` holds the settings.
 
 All random parameters are drawn on the CPU from an explicit generator, so that they do not depend on the device.
 """
@@ -12,8 +12,7 @@ from torch import Tensor
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy, InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
-from .config import Config
-from .engine.checks import require
+from ..engine.checks import require
 
 POLICIES = {  # 25 x 2 x (operation, probability, magnitude index)
     "cifar10": AutoAugment(AutoAugmentPolicy.CIFAR10).policies,
@@ -46,7 +45,7 @@ def normalise_views(views: Tensor, mean: tuple[float, ...], std: tuple[float, ..
     return normalise(flat, mean, std).unflatten(0, views.shape[:2])
 
 
-def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
+def weak_view(images: Tensor, config, generator: torch.Generator) -> Tensor:
     """Crop uint8 images (B, c, H, W) at random, after zero padding, and flip half of them.
 
     Fields crop (0: the image's own size), pad and flip of `config` are used; `generator` is on the CPU. Images that are
@@ -71,7 +70,7 @@ def weak_view(images: Tensor, config: Config, generator: torch.Generator) -> Ten
     return crops.index_copy_(0, flipped, crops.index_select(0, flipped).flip(3))
 
 
-def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> Tensor:
+def strong_view(images: Tensor, config, generator: torch.Generator) -> Tensor:
     """Take a weak view, then apply AutoAugment's policy: one of 25 pairs of operations to each image.
 
     Arguments as for `weak_view`; fields policy and fill are used as well.
@@ -82,7 +81,7 @@ def strong_view(images: Tensor, config: Config, generator: torch.Generator) -> T
     return auto_augment(weak_view(images, config, generator).contiguous(), config, generator)
 
 
-def auto_augment(out: Tensor, config: Config, generator: torch.Generator) -> Tensor:
+def auto_augment(out: Tensor, config, generator: torch.Generator) -> Tensor:
     """Apply the policy to uint8 images (B, c, H, W), which are changed in place and returned."""
     policy = POLICIES[config.policy]
     choice = torch.randint(len(policy), (len(out),), generator=generator)
