@@ -49,10 +49,7 @@ class Split:
         return axis, density.reshape([size] * dims), posterior.reshape([size] * dims)
 
     def indices(self, least: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the clean and of the noisy samples, each filled up to `least` with the next likely ones.
-
-        A part may then overlap the other; with fewer than `least` samples in all, a part is the whole set.
-        """
+        """Indices of the clean and of the noisy samples, each filled up to `least` with the next likely ones."""
         by_posterior = np.argsort(-self.p_clean, kind="stable")
         parts = np.flatnonzero(self.is_clean), np.flatnonzero(~self.is_clean)
         orders = by_posterior, by_posterior[::-1]

@@ -120,9 +120,9 @@ def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> C
     """Settings for a folder of your own images of `num_classes` classes, whose noise nobody knows.
 
     Every image is used, as what is held out is not ranked. Images become squares of 64 pixels; pass flip=False where
-    mirror images mean something else (digits, signs). **lambda_u is 0**, as the paper sets it for real-world noise; pass
-    lambda_u=25 if about half of the labels are random. Candidate sets hold at most C / 2 predicted classes, or every two
-    would overlap. Other arguments as for `preset`; the full profile is as the paper on Tiny-ImageNet, for a GPU.
+    mirror images mean something else (digits, signs). **lambda_u is 0**, as in the paper for real-world noise; pass 25
+    if about half of the labels are random. Candidate sets hold at most C / 2 predicted classes, or every two would
+    overlap. Other arguments as for `preset`; the full profile is as the paper on Tiny-ImageNet, for a GPU.
     """
     require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}

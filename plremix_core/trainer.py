@@ -41,10 +41,9 @@ class Trainer(Training):
         most, fits = max(k for _, k in config.kappa), f"at most {data.num_classes}, the number of classes"
         require(most <= data.num_classes, "kappa", fits, most, "Lower k.")
         super().__init__(config, folder, provenance.find_device(config.device))
-        self.data = data
         self.right = None if data.true is None else (data.true == data.given).numpy()
         self.images, self.given = data.images.to(self.device), data.given.to(self.device)
-        self.statistics = data.mean, data.std
+        self.data, self.statistics = data, (data.mean, data.std)
         self.nets = [self._network(generator(config.seed, 1, which)) for which in (0, 1)]
         options = dict(lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
         options |= {"fused": True} if self.device.type == "cuda" else {}
