@@ -94,7 +94,7 @@ def test_the_committed_table_of_settings_is_that_of_the_fields():
 
 def test_what_is_no_yaml_is_refused():
     done = invoke("train", "--blocks", "[1, 2")
-    assert done.exit_code == 2 and "is no YAML" in done.output
+    assert done.exit_code == 2 and "Invalid value for '--blocks': '[1, 2' is no YAML" in done.output
 
 
 def test_options_that_your_own_images_make_void_are_refused(tmp_path):

@@ -7,12 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import batches, losses
 from ..engine.checks import require
 from ..engine.seeds import generator
-from ..model import Network
 from ..trainer import Trainer
 
 
@@ -63,7 +62,7 @@ def measuring_batches(trainer: Trainer, size: int, count: int) -> list[tuple[Ten
     return [views[:3] for views in passes]
 
 
-def mean_gradients(net: Network, batches: list, terms: Callable[..., dict[str, Tensor]]) -> dict[str, list[Tensor]]:
+def mean_gradients(net: nn.Module, batches: list, terms: Callable[..., dict[str, Tensor]]) -> dict[str, list[Tensor]]:
     """Average gradients of some scalars on the backbone: by name one flat vector a layer (stem, then the blocks).
 
     `terms(index, logits, projections)` names the scalars of a batch of `measuring_batches`, from logits (B, C) of the

@@ -31,16 +31,9 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-class Value(click.ParamType):
-    """A value written as YAML: a number, a word, a list."""
-
-    name = "yaml"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        try:
-            return yaml.safe_load(value) if isinstance(value, str) else value
-        except yaml.YAMLError:
-            self.fail(f"{value!r} is no YAML", param, ctx)
-
-
-SETTING = (str, Value())  # type of an option NAME VALUE
+def read_value(text: str) -> object:
+    """Read a value of an option that is written as YAML: a number, a word, a list."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{text!r} is no YAML") from None  # click names the option and the text

@@ -15,7 +15,7 @@ from ..engine.checks import require
 from ..engine.files import write_json
 from ..presets import PROFILES, for_folder, preset
 from ..trainer import Trainer
-from . import Value
+from . import read_value
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 HEAD = """# Settings
@@ -51,7 +51,7 @@ def make_option(field: dataclasses.Field) -> click.Option:
     flag, plain = "--" + field.name.replace("_", "-"), field.type in (bool, int, float, str)
     names = [f"{flag}/--no-{flag[2:]}" if field.type is bool else flag]
     names += ["--limit-train"] if field.name == "train_size" else []
-    kind = field.type if plain else Value()  # lists are written as YAML
+    kind = field.type if plain else read_value
     text = f"{describe(field)}  [default: {json.dumps(field.default)}]"
     return click.Option([*names, field.name], type=kind, metavar=None if plain else "LIST", default=None, help=text)
 
