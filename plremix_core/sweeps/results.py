@@ -1,4 +1,4 @@
-"""What a sweep came to, in numbers: collected from the cells' files, summed up over seeds, compared, recorded."""
+"""What the runs of a sweep came to: collected from their files, summed up over seeds, compared, recorded."""
 
 import hashlib
 import io
@@ -20,93 +20,50 @@ FIGURES = {  # name in result.json: what it is
 LABELS = ["dataset", "method", "noise", "rate", "seed"]
 WHERE = ["dataset", "noise", "rate"]
 NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
+COMPARED = ["mean", "low", "high", "least", "most", "seeds", "decided"]
+ENOUGH = 3  # seeds, below which no difference counts as decided
 PUBLISHED = ROOT / "data" / "published.csv"
+RESULTS = ROOT / "data" / "results"
 
 
 def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read the cells of a sweep's folder.
+    """Read the runs in a sweep's folder, finished or not, and the histories of its finished trainings by name.
 
-    Parameters
-    ----------
-    folder : Path
-        With ``grid.json`` and one folder a cell, as `sweep.run` leaves it.
-
-    Returns
-    -------
-    cells : DataFrame
-        One row a cell of the grid: `name`, `state` (done, failed, unfinished), `reason`, its labels and, if it is
-        done, all of its ``result.json``.
-    histories : dict of str to DataFrame
-        ``history.csv`` of the finished trainings by name.
-
-    Raises
-    ------
-    ValueError
-        If the folder is not that of a sweep.
+    A run of the grid is one row: `name`, `state` (done, failed, unfinished), `reason`, its labels and, if it is done,
+    all of its ``result.json``.
     """
     rows, histories = [], {}
-    for name in listing(folder)["cells"]:
-        row = dict(name=name, state="unfinished", reason="")
-        cell, found, failed = (read_json(folder / name / f"{part}.json") for part in ("cell", "result", "failed"))
-        if NEEDED <= set(found) and found["fingerprint"] == cell.get("fingerprint"):
+    for name in read_listing(folder)["cells"]:
+        described, found, failed = (read_json(folder / name / f"{part}.json") for part in ("cell", "result", "failed"))
+        row = dict(name=name, state="unfinished", reason=failed.get("reason", ""))
+        if NEEDED <= set(found) and found["fingerprint"] == described.get("fingerprint"):
             try:
-                histories |= {name: _history(folder / name / "history.csv", found)} if "last" in found else {}
-                row |= found | {"state": "done"}
+                histories |= {name: _read_history(folder / name / "history.csv", found)} if "last" in found else {}
+                row |= found | {"state": "done", "reason": ""}
             except ValueError as error:
                 row |= {"state": "failed", "reason": str(error)}
         elif "reason" in failed:
-            row |= {"state": "failed", "reason": failed["reason"]}
-        rows.append(row | cell.get("labels", {}))
+            row["state"] = "failed"
+        rows.append(row | described.get("labels", {}))
     return pd.DataFrame(rows), histories
 
 
-def recorded(name: str, results: Path = ROOT / "data" / "results") -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read what `record` wrote: `cells` and `histories` as of `collect`, of the finished trainings, without seconds.
+def read_listing(folder: Path) -> dict:
+    """Read what ``grid.json`` lists: grid, reference, predictions and, under `cells`, the names of the runs.
 
-    Parameters
-    ----------
-    name : str
-        Of the grid.
-    results : Path
-        Where ``<name>.csv`` and ``<name>.json`` are.
-
-    Returns
-    -------
-    cells : DataFrame
-    histories : dict of str to DataFrame
-
-    Raises
-    ------
-    ValueError
-        If one of the files is missing or they are not of the same trainings.
+    A list that is damaged, or whose names would lead out of the folder, is refused.
     """
-    files = [results / f"{name}.csv", results / f"{name}.json"]
-    missing = [file.name for file in files if not file.exists()]
-    require(not missing, "study", "recorded", f"no {', '.join(missing)}", "See plremix report --record.")
-    entries = json.loads(files[1].read_text())
-    table = pd.read_csv(files[0], keep_default_na=False, na_values=[""])  # noise "none" is a name
-    groups = {key: rows for key, rows in table.groupby(LABELS, sort=False)}
-    keys = [tuple(entry[label] for label in LABELS) for entry in entries]
-    require(sorted(groups, key=str) == sorted(keys, key=str), "study", "of one sweep", name, "Record it again.")
-    names = [entry["fingerprint"] for entry in entries]
-    own = {one: groups[key].drop(columns=LABELS) for one, key in zip(names, keys)}
-    histories = {one: rows.dropna(axis=1, how="all").reset_index(drop=True) for one, rows in own.items()}
-    return pd.DataFrame(entries).assign(name=names, state="done", reason=""), histories
-
-
-def listing(folder: Path) -> dict:
-    """Name, reference and names of the cells of a sweep; refused if they are not or would lead out of its folder."""
     path = folder / "grid.json"
     require(path.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
-    found = read_json(path)
+    found = {"predictions": []} | read_json(path)  # sweeps of before 2026-12 list none
     names = [found.get("grid"), *(found["cells"] if isinstance(found.get("cells"), list) else [None])]
     whole = "reference" in found and all(isinstance(n, str) and Path(n).name == n not in ("", "..") for n in names)
     remedy = "It is damaged or foreign: start the sweep again, which writes it anew."
-    require(whole, "grid.json", "a sweep's list of cells", str(path), remedy)
+    require(whole, "grid.json", "a sweep's list of runs", str(path), remedy)
     return found
 
 
-def _history(path: Path, found: dict) -> pd.DataFrame:
+def _read_history(path: Path, found: dict) -> pd.DataFrame:
     """The table of a finished training, if it is the one that its result was made of."""
     content = path.read_bytes() if path.is_file() else b""
     known = hashlib.sha256(content).hexdigest()[:12]
@@ -115,135 +72,112 @@ def _history(path: Path, found: dict) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(content))
 
 
-def summary(cells: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Mean and deviation over seeds.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        As made by `collect`.
-    figure : str
-        Key of FIGURES.
-
-    Returns
-    -------
-    DataFrame
-        One row a data set, noise and method, in the grid's order: `mean`, `std` (n - 1; NaN for one seed), `seeds`.
-    """
-    done = cells[cells["state"] == "done"].dropna(subset=[figure])
-    groups = done.groupby([*WHERE, "method"], sort=False)[figure]
-    return groups.agg(mean="mean", std="std", seeds="count").reset_index()
-
-
-def differences(cells: pd.DataFrame, reference: str, figure: str = "last", resamples: int = 9999) -> pd.DataFrame:
-    """Differences from the reference, paired by seed, with bootstrap intervals.
-
-    Parameters
-    ----------
-    cells : DataFrame
-        As made by `collect`.
-    reference : str
-        Row that is subtracted.
-    figure : str
-        Key of FIGURES.
-    resamples : int
-        Bootstrap samples of the seeds.
-
-    Returns
-    -------
-    DataFrame
-        One row a data set, noise and other method: `mean` of the differences, `low` and `high` end of the 95 %
-        percentile interval (NaN below two seeds), `seeds` that both have.
-
-    Source
-    ------
-    scipy.stats.bootstrap
-
-    Differs
-    -------
-    nothing
-    """
-    done, rows = cells[cells["state"] == "done"], []
-    for where, group in done.groupby(WHERE, sort=False):
-        table = group.pivot(index="seed", columns="method", values=figure)
-        for method in [m for m in dict.fromkeys(group["method"]) if m != reference and reference in table]:
-            gaps = (table[method] - table[reference]).dropna().to_numpy(dtype=float)
-            low, high = _interval(gaps, resamples)
-            mean = gaps.mean() if len(gaps) else np.nan
-            rows.append(dict(zip(WHERE, where)) | dict(method=method, mean=mean, low=low, high=high, seeds=len(gaps)))
-    return pd.DataFrame(rows, columns=[*WHERE, "method", "mean", "low", "high", "seeds"])
-
-
-def _interval(gaps: np.ndarray, resamples: int) -> tuple[float, float]:
-    if len(gaps) < 2:
-        return np.nan, np.nan
-    rng = np.random.default_rng(0)
-    found = scipy.stats.bootstrap((gaps,), np.mean, n_resamples=resamples, method="percentile", rng=rng)
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
-def curves(cells: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:
-    """Curves of one data set and noise, by method.
-
-    Parameters
-    ----------
-    cells, histories : DataFrame, dict of str to DataFrame
-        As made by `collect` or `recorded`; rows of one data set and noise.
-    column : str
-        Of the histories; "auc" is the mean over both networks. Methods without it are left out.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (S, E)
-        One row a seed, one column an epoch; NaN where nothing was measured.
-    """
-    found = {}
-    for method, rows in cells.groupby("method", sort=False):
-        runs = [histories[name] for name in rows["name"]]
-        if column == "auc":
-            runs = [run.assign(auc=run[["auc_1", "auc_2"]].mean(axis=1)) for run in runs if "auc_1" in run]
-        if runs:
-            found[method] = np.stack([run[column].to_numpy(dtype=float) for run in runs])
-    return found
-
-
-def published(cells: pd.DataFrame) -> pd.DataFrame:
-    """Published figures (per cent) for the data sets and noises of a sweep; `accuracy` is NaN where one is missing."""
-    table = pd.read_csv(PUBLISHED)
-    return table.merge(cells[WHERE].drop_duplicates(), on=WHERE) if set(WHERE) <= set(cells) else table[:0]
-
-
-def record(folder: Path, results: Path = ROOT / "data" / "results") -> list[Path]:
-    """Write the finished trainings as one table, one row an epoch, and their provenance beside it, for committing.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a sweep.
-    results : Path
-        Where ``<grid>.csv`` and ``<grid>.json`` go.
-
-    Returns
-    -------
-    list of Path
-        The two files.
-
-    Raises
-    ------
-    ValueError
-        If nothing is finished.
-    """
-    cells, histories = collect(folder)
+def record(folder: Path, results: Path = RESULTS) -> list[Path]:
+    """Write the finished trainings as ``<grid>.csv``, one row an epoch, and their results as ``<grid>.json``."""
+    runs, histories = collect(folder)
     require(len(histories) > 0, "folder", "of a sweep with finished trainings", str(folder), "Run `plremix sweep`.")
     tables, entries = [], []
-    for row in cells[cells["name"].isin(list(histories))].to_dict("records"):
+    for row in runs[runs["name"].isin(list(histories))].to_dict("records"):
         labels = {label: row[label] for label in LABELS}
         table = histories[row["name"]].drop(columns="seconds")
         tables.append(table.assign(**labels)[[*labels, *table.columns]])
         entries.append(labels | read_json(folder / row["name"] / "result.json"))
-    name = listing(folder)["grid"]
+    name = read_listing(folder)["grid"]
     results.mkdir(parents=True, exist_ok=True)
     files = [results / f"{name}.csv", results / f"{name}.json"]
     write_atomic(files[0], pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())
     write_atomic(files[1], (json.dumps(entries, indent=1) + "\n").encode())
     return files
+
+
+def recorded(name: str, results: Path = RESULTS) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read what `record` wrote of a grid: the finished trainings in the form of `collect`, without seconds."""
+    files = [results / f"{name}.csv", results / f"{name}.json"]
+    missing = [file.name for file in files if not file.exists()]
+    require(not missing, "study", "recorded", f"no {', '.join(missing)}", "See plremix report --record.")
+    entries = json.loads(files[1].read_text())
+    table = pd.read_csv(files[0], keep_default_na=False, na_values=[""])  # noise "none" is a name
+    groups = dict(list(table.groupby(LABELS, sort=False)))
+    names = {tuple(entry[label] for label in LABELS): entry["fingerprint"] for entry in entries}
+    require(len(names) == len(entries) and set(groups) == set(names), "study", "of one sweep", name, "Record it again.")
+    own = {one: groups[key].drop(columns=LABELS) for key, one in names.items()}
+    histories = {one: rows.dropna(axis=1, how="all").reset_index(drop=True) for one, rows in own.items()}
+    return pd.DataFrame(entries).assign(name=list(names.values()), state="done", reason=""), histories
+
+
+def summary(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """`mean`, `std` (n - 1) and number of `seeds` of a key of FIGURES, by data set, noise and method."""
+    done = runs[runs["state"] == "done"].dropna(subset=[figure])
+    groups = done.groupby([*WHERE, "method"], sort=False)[figure]
+    return groups.agg(mean="mean", std="std", seeds="count").reset_index()
+
+
+def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.DataFrame:
+    """Differences of the other methods from the row `reference`, paired by seed; a row a data set, noise and method.
+
+    `mean` of the differences; `low` and `high`, ends of its 95 % t interval (NaN below two seeds); `least` and `most`
+    of the differences; `seeds` that both have; `decided`: at least three seeds, and the interval leaves out 0.
+    """
+    done, rows = runs[runs["state"] == "done"], []
+    for where, group in done.groupby(WHERE, sort=False):
+        methods = list(dict.fromkeys(group["method"]))
+        for method in [m for m in methods if m != reference and reference in methods]:
+            rows.append(dict(zip(WHERE, where)) | {"method": method} | _compare(group, method, reference, figure))
+    return pd.DataFrame(rows, columns=[*WHERE, "method", *COMPARED])
+
+
+def judge(predictions: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
+    """Say what came of a grid's predictions: a row for each, and for each data set and noise that it is about.
+
+    To its own keys come the difference of `higher` from `lower`, with the columns of `differences`, and a `verdict`:
+    hit or miss where that is decided, else open.
+    """
+    rows = []
+    for prediction in predictions:
+        for where, group in runs.groupby(WHERE, sort=False):
+            if prediction.get("noise", name_noise(*where[1:])) == name_noise(*where[1:]):
+                measure = prediction.get("measure", "last")
+                gap = _compare(group, prediction["higher"], prediction["lower"], measure)
+                verdict = "open" if not gap["decided"] else "hit" if gap["mean"] > 0 else "miss"
+                rows.append(prediction | dict(zip(WHERE, where), measure=measure, verdict=verdict) | gap)
+    return pd.DataFrame(rows)
+
+
+def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str, object]:
+    """The difference of two methods on one data set and noise; see `differences`."""
+    table = group.reindex(columns=["seed", "method", figure]).pivot(index="seed", columns="method", values=figure)
+    table = table.reindex(columns=[one, other]).astype(float)
+    gaps = (table[one] - table[other]).dropna().to_numpy()
+    if len(gaps) == 0:
+        return dict.fromkeys(COMPARED, np.nan) | {"seeds": 0, "decided": False}
+    mean, half = gaps.mean(), np.nan
+    if len(gaps) > 1:
+        half = scipy.stats.t.ppf(0.975, len(gaps) - 1) * scipy.stats.sem(gaps)
+    decided = bool(len(gaps) >= ENOUGH and abs(mean) > half)
+    return dict(zip(COMPARED, (mean, mean - half, mean + half, gaps.min(), gaps.max(), len(gaps), decided)))
+
+
+def curves(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:
+    """Curves of the runs of one data set and noise, by method: arrays (S, E) of a row a seed and a column an epoch.
+
+    `column` is one of the histories, or "auc", the mean over both networks; methods without it are left out.
+    """
+    found = {}
+    for method, rows in runs.groupby("method", sort=False):
+        tables = [histories[name] for name in rows["name"]]
+        if column == "auc":
+            tables = [table.assign(auc=table[["auc_1", "auc_2"]].mean(axis=1)) for table in tables if "auc_1" in table]
+        if tables:
+            found[method] = np.stack([table[column].to_numpy(dtype=float) for table in tables])
+    return found
+
+
+def published(runs: pd.DataFrame) -> pd.DataFrame:
+    """Published figures (per cent) for the data sets and noises of a sweep; `accuracy` is NaN where one is missing."""
+    table = pd.read_csv(PUBLISHED)
+    return table.merge(runs[WHERE].drop_duplicates(), on=WHERE) if set(WHERE) <= set(runs) else table[:0]
+
+
+def name_noise(noise: str, rate: float) -> str:
+    """Noise in words: "sym 0.5", or "worse", which has no rate."""
+    return f"{noise} {rate:g}" if rate else noise

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from plremix_core.__main__ import main
+from plremix_core.engine import files
 from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME, ROOT
 from plremix_core.sweeps import grid, run_all, run_one
 
@@ -79,15 +80,15 @@ def left_running(folder: Path) -> list[str]:
     return lines
 
 
-def figures(folder: Path, cells: list) -> dict:
-    found = {c.name: run_one.result(folder / c.name, c.fingerprint) for c in cells}
+def figures(folder: Path, runs: list) -> dict:
+    found = {c.name: run_one.result(folder / c.name, c.fingerprint) for c in runs}
     assert all(found.values()), found
     same = ("fingerprint", "data", "weights", "last", "best", "chosen", "claims")
     return {name: [entry[part] for part in same] for name, entry in found.items()}
 
 
-def histories(folder: Path, cells: list) -> pd.DataFrame:
-    tables = [pd.read_csv(folder / c.name / "history.csv").assign(cell=c.name) for c in cells]
+def histories(folder: Path, runs: list) -> pd.DataFrame:
+    tables = [pd.read_csv(folder / c.name / "history.csv").assign(run=c.name) for c in runs]
     return pd.concat(tables, ignore_index=True).drop(columns="seconds")
 
 
@@ -97,7 +98,7 @@ def start(command: list[str], log: Path) -> subprocess.Popen:
 
 
 def kill_a_worker_in_the_middle(folder: Path) -> int:
-    """SIGKILL for the worker of the first cell that has a checkpoint and no result; returns its process id."""
+    """SIGKILL for the worker of the first run that has a checkpoint and no result; returns its process id."""
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         for place in folder.glob("*_*"):
@@ -106,14 +107,14 @@ def kill_a_worker_in_the_middle(folder: Path) -> int:
                 os.kill(pid, signal.SIGKILL)
                 return pid
         time.sleep(0.02)
-    raise AssertionError("no cell was ever in the middle")
+    raise AssertionError("no run was ever in the middle")
 
 
 @pytest.mark.slow
-def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_killed(tmp_path):
+def test_twelve_runs_come_out_alike_here_and_on_a_cluster_whose_worker_is_killed(tmp_path):
     path, here, there = write(tmp_path), tmp_path / "here", tmp_path / "there"
-    cells = grid.load(path).cells
-    assert len(cells) == 12
+    runs = grid.load(path).runs
+    assert len(runs) == 12
     address = f"tcp://127.0.0.1:{40000 + os.getpid() % 20000}"
     scheduler = ["distributed.cli.dask_scheduler", "--host", address, "--no-dashboard", "--no-show"]
     worker = ["distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
@@ -130,11 +131,11 @@ def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_kille
         for process in processes:
             process.kill()
             process.wait()
-    results = [run_one.result(there / c.name, c.fingerprint) for c in cells]
+    results = [run_one.result(there / c.name, c.fingerprint) for c in runs]
     assert all(results) and sum(result["resumed"] for result in results) >= 1
     assert set(run_all.run(grid.load(path), here, jobs=2).values()) == {"done"}
-    assert figures(here, cells) == figures(there, cells) and len(figures(here, cells)) == 12
-    pd.testing.assert_frame_equal(histories(here, cells), histories(there, cells))
+    assert figures(here, runs) == figures(there, runs) and len(figures(here, runs)) == 12
+    pd.testing.assert_frame_equal(histories(here, runs), histories(there, runs))
     before = {file: file.stat().st_mtime_ns for file in there.rglob("*") if file.name in ("result.json", "history.csv")}
     began = time.monotonic()
     assert set(run_all.run(grid.load(path), there).values()) == {"done"}
@@ -143,15 +144,15 @@ def test_twelve_cells_come_out_alike_here_and_on_a_cluster_whose_worker_is_kille
 
 
 @pytest.mark.slow
-def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_path):
+def test_a_run_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_path):
     mark, out = tmp_path / "mark", str(tmp_path / "runs")
     ways = ["error", "kernel", "claim", "until", "fine"]
     path = stub(tmp_path, vary={"way": ways}, settings={"mark": str(mark)})
-    by_way = dict(zip(ways, grid.load(path).cells))
+    by_way = dict(zip(ways, grid.load(path).runs))
     ran = CliRunner().invoke(main, ["sweep", str(path), "--out", out, "--jobs", "2"])
     assert ran.exit_code == 1 and "4 failed, 1 done" in ran.output, ran.output
-    assert re.search(r"\d\.\d of 5 cells \[[\d:]+, \S+ left, done=\d, failed=\d, running=[12]\]", ran.output)
-    assert re.search(r"5\.0 of 5 cells \[[\d:]+, \S+ left, done=1, failed=4, running=0\]", ran.output), ran.output
+    assert re.search(r"\d\.\d of 5 runs \[[\d:]+, \S+ left, done=\d, failed=\d\]", ran.output)
+    assert re.search(r"5\.0 of 5 runs \[[\d:]+, \S+ left, done=1, failed=4\]", ran.output), ran.output
     found = {way: run_one.failure(Path(out) / c.name) for way, c in by_way.items()}
     assert found["fine"] is None and "ZeroDivisionError" in found["error"]["reason"]
     assert "cells were never run" in found["kernel"]["reason"] and "DeadKernelError" in "".join(found["kernel"]["log"])
@@ -174,20 +175,20 @@ def test_a_cell_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_pat
 def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_on_later(tmp_path, number, status):
     mark, out = tmp_path / "mark", tmp_path / "runs"
     path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
-    cells = grid.load(path).cells
+    runs = grid.load(path).runs
     command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
     driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
     deadline = time.monotonic() + 400
-    while not (out / cells[0].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
+    while not (out / runs[0].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert run_one.state(out / cells[0].name, cells[0].fingerprint) == "running"
+    assert run_one.state(out / runs[0].name, runs[0].fingerprint) == "running"
     os.killpg(driver.pid, number) if number == signal.SIGINT else driver.kill()
     assert driver.wait(200) == status
     assert left_running(out) == []
     deadline = time.monotonic() + 20  # the notebook's kernel holds the lock until it has noticed
-    while "running" in run_all.status(cells, out).values() and time.monotonic() < deadline:
+    while "running" in run_all.status(runs, out).values() and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert set(run_all.status(cells, out).values()) == {"waiting"}
+    assert set(run_all.status(runs, out).values()) == {"waiting"}
     mark.touch()
     assert set(run_all.run(grid.load(path), out, jobs=1).values()) == {"done"}
 
@@ -195,7 +196,7 @@ def test_a_sweep_that_is_interrupted_or_killed_leaves_nothing_running_and_goes_o
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_command_goes_on(tmp_path):
     path, out = write(tmp_path, noise=[["sym", 0.5]], method=["plremix"], seed=1), tmp_path / "runs"
-    (one,) = grid.load(path).cells
+    (one,) = grid.load(path).runs
     place = out / one.name
     command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
     driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
@@ -220,10 +221,10 @@ def test_each_of_two_gpus_has_a_run_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_cell_whose_folder_is_lost_fails_alone(tmp_path):
+def test_a_run_whose_folder_is_lost_fails_alone(tmp_path):
     mark, out = tmp_path / "mark", tmp_path / "runs"
     path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
-    first, second, third = grid.load(path).cells
+    first, second, third = grid.load(path).runs
     command = ["plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
     driver = start(command, tmp_path / "driver.log")
     deadline = time.monotonic() + 400
@@ -237,19 +238,23 @@ def test_a_cell_whose_folder_is_lost_fails_alone(tmp_path):
     assert [run_one.state(out / c.name, c.fingerprint) for c in (first, second, third)] == ["done", "waiting", "done"]
 
 
-def test_only_what_dask_raises_counts_as_the_loss_of_the_scheduler():
-    with pytest.raises(ValueError, match="scheduler must be there until the end, got in rpc"), run_all._scheduler():
+def test_the_loss_of_the_scheduler_is_one_clear_sentence(tmp_path, monkeypatch):
+    def lose(*_):
         raise distributed.comm.CommClosedError("in rpc")
+
+    monkeypatch.setattr(run_all, "_drive", lose)
+    with pytest.raises(ValueError, match="scheduler must be there until the end, got in rpc. Start the same command"):
+        run_all.run(grid.load(stub(tmp_path, seed=1)), tmp_path / "runs")
 
 
 @pytest.mark.slow
-def test_a_cell_of_another_sweep_is_left_to_it(tmp_path):
+def test_a_run_of_another_sweep_is_left_to_it(tmp_path):
     path, out = stub(tmp_path, seed=[1, 2]), tmp_path / "runs"
-    first, second = grid.load(path).cells
+    first, second = grid.load(path).runs
     place = out / first.name
     run_one.prepare(place, first)
-    with run_one.locked(place, 0) as lock:
-        assert lock is not None and run_one.state(place, first.fingerprint) == "running"
+    with files.hold_lock(place / "lock") as mine:
+        assert mine and run_one.state(place, first.fingerprint) == "running"
 
         def other_sweep():
             deadline = time.monotonic() + 400
@@ -264,35 +269,22 @@ def test_a_cell_of_another_sweep_is_left_to_it(tmp_path):
     assert not (place / "attempts.jsonl").exists() and (out / second.name / "attempts.jsonl").exists()
 
 
-def test_a_lock_lasts_as_long_as_its_holder_or_a_child_that_inherited_it_lives(tmp_path):
-    with run_one.locked(tmp_path, 0) as lock:
-        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
-        with run_one.locked(tmp_path, 0.3) as other:
-            assert other is None
-    with run_one.locked(tmp_path, 0.3) as other:
-        assert other is None
-    child.kill()
-    child.wait()
-    with run_one.locked(tmp_path, 5) as other:
-        assert other is not None
-
-
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"fingerprint": "other"}'])
 def test_a_damaged_or_foreign_result_does_not_count(tmp_path, content):
     (tmp_path / "result.json").write_text(content)
     assert run_one.result(tmp_path, "mine") is None and run_one.state(tmp_path, "mine") == "waiting"
 
 
-def test_dry_run_lists_the_cells_and_makes_nothing(tmp_path):
+def test_dry_run_lists_the_runs_and_makes_nothing(tmp_path):
     ran = CliRunner().invoke(main, ["sweep", str(write(tmp_path)), "--out", str(tmp_path / "runs"), "--dry-run"])
-    assert ran.exit_code == 0 and ran.output.count("fashion-mnist_") == 12 and "12 of 12 cells to run" in ran.output
+    assert ran.exit_code == 0 and ran.output.count("fashion-mnist_") == 12 and "12 of 12 runs to do" in ran.output
     assert not (tmp_path / "runs").exists()
 
 
 def test_only_takes_parts_of_names_and_refuses_what_fits_none(tmp_path):
     found = grid.load(write(tmp_path))
     assert len(run_all.choose(found, ("ce_seed-1", "plremix_seed-3"))) == 4
-    with pytest.raises(ValueError, match="only must be a pattern of at least one cell's name"):
+    with pytest.raises(ValueError, match="only must be a pattern of at least one run's name"):
         run_all.choose(found, ("naive",))
 
 
@@ -309,14 +301,14 @@ def test_there_is_one_run_a_visible_gpu_or_else_one_a_core(monkeypatch, visible,
     assert run_all.devices() == (len(gpus) or len(os.sched_getaffinity(0)))
 
 
-def test_estimates_follow_the_finished_cells(tmp_path):
+def test_estimates_follow_the_finished_runs(tmp_path):
     found = grid.load(write(tmp_path))
-    guess = run_all.estimate(found.cells, tmp_path)
-    first = found.cells[0]
+    guess = run_all.estimate(found.runs, tmp_path)
+    first = found.runs[0]
     (tmp_path / first.name).mkdir()
     known = dict(fingerprint=first.fingerprint, seconds=100 * run_all.SECONDS * run_all.work(first.config))
     (tmp_path / first.name / "result.json").write_text(json.dumps(known))
-    after = run_all.estimate(found.cells, tmp_path)
+    after = run_all.estimate(found.runs, tmp_path)
     assert set(guess) - set(after) == {first.name}
     for name, seconds in after.items():
         assert seconds - run_all.START == pytest.approx(100 * (guess[name] - run_all.START))
@@ -324,5 +316,7 @@ def test_estimates_follow_the_finished_cells(tmp_path):
 
 def test_the_guess_is_near_the_recorded_seconds_of_the_bundled_set():
     entries = {e["fingerprint"]: e["seconds"] for e in json.loads((ROOT / "data/results/lesson.json").read_text())}
-    for c in grid.load(ROOT / "data" / "grids" / "lesson.yaml").cells:
+    runs = [c for c in grid.load(ROOT / "data" / "grids" / "lesson.yaml").runs if c.fingerprint in entries]
+    assert len(runs) >= 5
+    for c in runs:
         assert 0.5 < run_all.SECONDS * run_all.work(c.config) / entries[c.fingerprint] < 2

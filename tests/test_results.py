@@ -1,4 +1,4 @@
-"""Tables of a sweep agree with the JSON files of its cells; the page is safe to open; records keep their format."""
+"""Tables of a sweep agree with the JSON files of its runs; the page is safe to open; records keep their format."""
 
 import json
 import re
@@ -6,16 +6,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from plremix_core.lessons.lesson import ROOT
-from plremix_core.sweeps import report
-from plremix_core.sweeps import results as tables
+from plremix_core.sweeps import report, results
 
 METHODS, SEEDS, NOISES = ("ce", "plremix", "<b>odd</b>"), (1, 2, 3), (("sym", 0.5), ("worse", 0.0))
 
 
 def make(folder, dataset="cifar10", left_out=()):
-    """A sweep's folder with results drawn at random, as `sweep.run` would leave it."""
+    """A sweep's folder with results drawn at random, as `run_all.run` would leave it."""
     rng, names = np.random.default_rng(3), []
     for method in METHODS:
         for noise, rate in NOISES:
@@ -40,22 +40,22 @@ def make(folder, dataset="cifar10", left_out=()):
     return folder
 
 
-def results(folder):
+def finished(folder):
     return [json.loads(path.read_text()) for path in folder.glob("*/result.json")]
 
 
 def test_summary_agrees_with_the_json_files(tmp_path):
-    cells, _ = tables.collect(make(tmp_path))
+    runs, _ = results.collect(make(tmp_path))
     for figure in ("last", "best"):
-        table = tables.summary(cells, figure)
+        table = results.summary(runs, figure)
         assert len(table) == len(METHODS) * len(NOISES)
         for row in table.to_dict("records"):
             same = ("method", "noise", "rate", "dataset")
-            values = [entry[figure] for entry in results(tmp_path) if all(entry[k] == row[k] for k in same)]
+            values = [entry[figure] for entry in finished(tmp_path) if all(entry[k] == row[k] for k in same)]
             assert row["seeds"] == 3
             assert row["mean"] == pytest.approx(sum(values) / 3)
             assert row["std"] == pytest.approx((sum((v - row["mean"]) ** 2 for v in values) / 2) ** 0.5)
-    assert len(tables.summary(cells, "chosen")) == 0
+    assert len(results.summary(runs, "chosen")) == 0
 
 
 def test_every_figure_of_the_page_is_that_of_the_json_files(tmp_path):
@@ -63,49 +63,97 @@ def test_every_figure_of_the_page_is_that_of_the_json_files(tmp_path):
     for method in METHODS:
         for noise, _ in NOISES:
             for figure in ("last", "best"):
-                values = [e[figure] for e in results(tmp_path) if e["method"] == method and e["noise"] == noise]
+                values = [e[figure] for e in finished(tmp_path) if e["method"] == method and e["noise"] == noise]
                 assert f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}" in page
-    assert "picked on the test set" in page and "18 of 18 cells are done" in page
+    assert "picked on the test set" in page and "18 of 18 runs are done" in page
     assert "<b>odd</b>" not in page and "&lt;b&gt;odd&lt;/b&gt;" in page
     for name in re.findall(r'href="(curves[^"]+)"', page):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert len(re.findall(r'<img src="data:image/png[^>]*alt="[^"]{40,}"', page)) == len(NOISES)
 
 
-def test_differences_are_paired_by_seed_and_lie_in_their_interval(tmp_path):
+def test_differences_are_paired_by_seed_with_the_t_interval_of_their_mean(tmp_path):
     folder = make(tmp_path, left_out=("sym_ce_2", "worse_ce_1", "worse_ce_2"))
-    cells, _ = tables.collect(folder)
-    last = {(e["method"], e["noise"], e["seed"]): e["last"] for e in results(folder)}
-    table = tables.differences(cells, "plremix")
+    runs, _ = results.collect(folder)
+    last = {(e["method"], e["noise"], e["seed"]): e["last"] for e in finished(folder)}
+    table = results.differences(runs, "plremix")
     assert {(r["method"], r["noise"]): r["seeds"] for r in table.to_dict("records")} == {
         ("ce", "sym"): 2, ("<b>odd</b>", "sym"): 3, ("ce", "worse"): 1, ("<b>odd</b>", "worse"): 3
     }  # fmt: skip
     for row in table.to_dict("records"):
         own = [(last.get((row["method"], row["noise"], s)), last["plremix", row["noise"], s]) for s in SEEDS]
-        gaps = [a - b for a, b in own if a is not None]
+        pairs = np.array([pair for pair in own if pair[0] is not None])
+        gaps = pairs[:, 0] - pairs[:, 1]
         assert row["mean"] == pytest.approx(np.mean(gaps))
+        assert (row["least"], row["most"]) == pytest.approx((min(gaps), max(gaps)))
         if row["seeds"] == 1:
-            assert np.isnan([row["low"], row["high"]]).all()
+            assert np.isnan([row["low"], row["high"]]).all() and not row["decided"]
         else:
-            assert min(gaps) <= row["low"] <= row["mean"] <= row["high"] <= max(gaps)
+            interval = scipy.stats.ttest_rel(*pairs.T).confidence_interval(0.95)
+            assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
 
 
-def test_unfinished_and_failed_cells_are_told_and_left_out(tmp_path):
+def compared(*gaps):
+    """Runs in which `b` is above `a` by these gaps, a seed each."""
+    rows = [dict(method=m, seed=s, last=0.5 + g * (m == "b")) for s, g in enumerate(gaps) for m in ("a", "b")]
+    return pd.DataFrame(rows).assign(state="done", dataset="d", noise="sym", rate=0.5)
+
+
+PREDICTIONS = [dict(claim="c", higher="b", lower="a", reason="r", date="2026-11-30")]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "verdict"),
+    [
+        ((0.02, 0.03, 0.025), "hit"),
+        ((-0.02, -0.03, -0.025), "miss"),
+        ((0.02, -0.03, 0.025), "open"),
+        ((0.02, 0.0201), "open"),  # two seeds decide nothing, however near to each other
+        ((0.02,), "open"),
+        ((0.0, 0.0, 0.0), "open"),
+    ],
+)
+def test_a_prediction_is_a_hit_or_a_miss_only_where_three_seeds_decide_it(gaps, verdict):
+    (row,) = results.judge(PREDICTIONS, compared(*gaps)).to_dict("records")
+    assert row["verdict"] == verdict and row["seeds"] == len(gaps)
+    (gap,) = results.differences(compared(*gaps), "a").to_dict("records")
+    assert gap["decided"] == (verdict != "open") and row["mean"] == gap["mean"] == pytest.approx(np.mean(gaps))
+
+
+def test_a_prediction_is_about_its_own_noise_and_stays_while_nothing_is_finished():
+    runs = pd.concat([compared(0.02, 0.03, 0.025), compared(-0.02, -0.03, -0.025).assign(rate=0.8)])
+    assert results.judge(PREDICTIONS, runs)["verdict"].tolist() == ["hit", "miss"]
+    assert results.judge([PREDICTIONS[0] | {"noise": "sym 0.8"}], runs)["verdict"].tolist() == ["miss"]
+    waiting = runs.drop(columns="last").assign(state="unfinished")
+    assert results.judge(PREDICTIONS, waiting)[["verdict", "seeds"]].to_numpy().tolist() == [["open", 0]] * 2
+
+
+def test_the_page_shows_predictions_with_their_verdict(tmp_path):
+    folder = make(tmp_path, left_out=("sym_ce_2", "worse_ce_1", "worse_ce_2"))
+    listing = json.loads((folder / "grid.json").read_text())
+    about = dict(claim="<i>joining</i> hurts", higher="ce", lower="plremix", reason="why", date="2026-11-30")
+    (folder / "grid.json").write_text(json.dumps(listing | {"predictions": [about]}))
+    page = report.write(folder).read_text()
+    assert "&lt;i&gt;joining&lt;/i&gt; hurts" in page and "<i>joining" not in page
+    assert "why" in page and "2026-11-30" in page and page.count("<td>open</td>") >= 2 and "n = 2, " in page
+
+
+def test_unfinished_and_failed_runs_are_told_and_left_out(tmp_path):
     folder = make(tmp_path, left_out=("sym_ce_1", "sym_ce_2"))
     (folder / "sym_ce_1" / "failed.json").write_text(json.dumps(dict(reason="the kernel <died>", log=[])))
     (folder / "sym_ce_3" / "result.json").write_text('{"fingerprint": "of other settings"}')
-    cells, histories = tables.collect(folder)
-    assert cells["state"].value_counts().to_dict() == {"done": 15, "unfinished": 2, "failed": 1}
+    runs, histories = results.collect(folder)
+    assert runs["state"].value_counts().to_dict() == {"done": 15, "unfinished": 2, "failed": 1}
     assert len(histories) == 15
     page = report.write(folder).read_text()
-    assert "15 of 18 cells are done" in page and "1 failed" in page and "the kernel &lt;died&gt;" in page
+    assert "15 of 18 runs are done" in page and "1 failed" in page and "the kernel &lt;died&gt;" in page
 
 
 def test_a_page_can_be_written_before_anything_is_finished(tmp_path):
     folder = make(
         tmp_path, left_out=[f"{n}_{m}_{s}" for n in ("sym", "worse") for m in ("ce", "plremix", "boddb") for s in SEEDS]
     )
-    assert "0 of 18 cells are done" in report.write(folder).read_text()
+    assert "0 of 18 runs are done" in report.write(folder).read_text()
 
 
 def test_another_folder_is_refused(tmp_path):
@@ -116,7 +164,7 @@ def test_another_folder_is_refused(tmp_path):
 
 def test_records_have_a_row_an_epoch_and_the_provenance_of_every_run(tmp_path):
     folder = make(tmp_path / "runs", left_out=("sym_ce_1",))
-    csv, provenance = tables.record(folder, tmp_path / "results")
+    csv, provenance = results.record(folder, tmp_path / "results")
     table, entries = pd.read_csv(csv), json.loads(provenance.read_text())
     assert (csv.name, provenance.name) == ("made.csv", "made.json") and len(entries) == 17
     assert "seconds" not in table and list(table.columns[:5]) == ["dataset", "method", "noise", "rate", "seed"]
@@ -128,25 +176,25 @@ def test_records_have_a_row_an_epoch_and_the_provenance_of_every_run(tmp_path):
 
 def test_what_was_recorded_reads_like_the_sweep_that_it_was(tmp_path):
     folder = make(tmp_path / "runs", left_out=("sym_ce_1",))
-    tables.record(folder, tmp_path)
-    cells, histories = tables.collect(folder)
-    read, own = tables.recorded("made", tmp_path)
-    done = cells[cells["state"] == "done"]
+    results.record(folder, tmp_path)
+    runs, histories = results.collect(folder)
+    read, own = results.recorded("made", tmp_path)
+    done = runs[runs["state"] == "done"]
     assert list(read["name"]) == list(done["name"]) == list(own) and set(read["state"]) == {"done"}
     for name, table in own.items():
         pd.testing.assert_frame_equal(table, histories[name].drop(columns="seconds"), rtol=1e-4, check_dtype=False)
-    pd.testing.assert_frame_equal(tables.differences(read, "plremix"), tables.differences(done, "plremix"))
-    assert list(report.pictures(read, own, "plremix")) == list(report.pictures(cells, histories, "plremix"))
+    pd.testing.assert_frame_equal(results.differences(read, "plremix"), results.differences(done, "plremix"))
+    assert list(report.pictures(read, own, "plremix")) == list(report.pictures(runs, histories, "plremix"))
 
 
 def test_a_record_that_is_missing_or_of_two_sweeps_is_refused(tmp_path):
-    csv, facts = tables.record(make(tmp_path / "runs"), tmp_path)
+    csv, facts = results.record(make(tmp_path / "runs"), tmp_path)
     facts.write_text(json.dumps(json.loads(facts.read_text())[1:]))
     with pytest.raises(ValueError, match="study must be of one sweep, got 'made'"):
-        tables.recorded("made", tmp_path)
+        results.recorded("made", tmp_path)
     csv.unlink()
     with pytest.raises(ValueError, match="study must be recorded, got 'no made.csv'"):
-        tables.recorded("made", tmp_path)
+        results.recorded("made", tmp_path)
 
 
 def test_published_figures_have_sources_and_the_papers_own_are_empty():
@@ -160,7 +208,7 @@ def test_published_figures_have_sources_and_the_papers_own_are_empty():
 def test_published_figures_are_shown_for_the_noises_of_the_sweep_and_say_when_empty(tmp_path):
     page = report.write(make(tmp_path)).read_text()
     assert "PLReMix (paper)" in page and "not filled" in page and "resources/result_cfn.png" in page
-    shown = tables.published(tables.collect(tmp_path)[0])
+    shown = results.published(results.collect(tmp_path)[0])
     assert set(zip(shown["noise"], shown["rate"])) == set(NOISES) and set(shown["dataset"]) == {"cifar10"}
     other = report.write(make(tmp_path / "other", "fashion_mnist")).read_text()
     assert "There are none for the data and noises of this sweep" in other
@@ -201,6 +249,6 @@ def test_the_table_of_the_readme_is_that_of_the_recorded_study():
 
 
 def test_the_study_that_names_no_data_set_is_of_the_bundled_one():
-    cells, histories = tables.recorded("lesson")
-    assert set(cells["dataset"]) == {"fashion_mnist"} and list(histories) == cells["name"].tolist() and len(cells) > 5
-    assert len(tables.differences(cells, "plremix"))
+    runs, histories = results.recorded("lesson")
+    assert set(runs["dataset"]) == {"fashion_mnist"} and list(histories) == runs["name"].tolist() and len(runs) > 5
+    assert len(results.differences(runs, "plremix"))
