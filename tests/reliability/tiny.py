@@ -49,7 +49,7 @@ def images(n: int = 200, wrong: float = 0.4, seed: int = 0, size: int = 8) -> da
 
 
 def outcome(trainer: Trainer) -> dict[str, str]:
-    """Sums of everything that a training leaves: weights, momentum, selection; its history; the division they make."""
+    """Sums of everything that a training leaves: weights, momentum, selection; its history; the split they make."""
     weights = hashlib.sha256()
     for net, optimizer in zip(trainer.nets, trainer.optimizers):
         for tensor in net.state_dict().values():
@@ -59,9 +59,9 @@ def outcome(trainer: Trainer) -> dict[str, str]:
     for tensor in trainer.adaptive:
         weights.update(tensor.numpy().tobytes())
     table = trainer.history().table.drop(columns="seconds")
-    divisions = [trainer.divide(trainer.per_sample(net), trainer.epoch, m) for m, net in enumerate(trainer.nets)]
-    division = b"".join(found.p_clean.tobytes() for found in divisions)
-    sums = dict(history=table.to_csv(index=False).encode(), division=division)
+    splits = [trainer.split(trainer.per_sample(net), trainer.epoch, m) for m, net in enumerate(trainer.nets)]
+    split = b"".join(found.p_clean.tobytes() for found in splits)
+    sums = dict(history=table.to_csv(index=False).encode(), split=split)
     return {"weights": weights.hexdigest()} | {name: hashlib.sha256(x).hexdigest() for name, x in sums.items()}
 
 
@@ -74,11 +74,11 @@ def train(folder: Path, **changes: object) -> Trainer:
 
 
 def plain(value: object) -> object:
-    """A state without what differs between equal trainings: times, stretches and warnings."""
+    """A state without what differs between equal trainings: times and stretches."""
     if isinstance(value, torch.Tensor):
         return value.tolist()
     if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items() if key not in ("seconds", "stretches", "notes")}
+        return {key: plain(v) for key, v in value.items() if key not in ("seconds", "stretches")}
     return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
