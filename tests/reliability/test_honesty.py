@@ -77,7 +77,7 @@ def test_a_fallback_to_the_checkpoint_before_the_newest_shows_in_the_stretches(t
     assert told[0] in health.outcome(checkpoint.load_newest(tmp_path), trainer.history())["warnings"]
 
 
-def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(interrupted, tmp_path):
+def test_the_result_of_a_run_and_the_page_tell_resumes_devices_and_warnings(interrupted, tmp_path):
     folder, trainer = interrupted
     place, config = tmp_path / "one", trainer.config
     shutil.copytree(folder, place)
@@ -90,7 +90,7 @@ def test_the_result_of_a_cell_and_the_page_tell_resumes_devices_and_warnings(int
     files.write_json(tmp_path / "grid.json", dict(grid="tiny", reference="plremix", cells=["one"]))
     read = run_one.result(place, config.fingerprint())
     assert read["resumed"] == 2 and [stretch["from_epoch"] for stretch in read["stretches"]] == [0, 1, 3]
-    assert read["warned"] == len(trainer.notes) and read["warnings"] == [text for _, text in trainer.notes[:20]]
+    assert read["warned"] == len(trainer.run.warnings()) and read["warnings"] == trainer.run.warnings()[:20]
     assert results.collect(tmp_path)[0]["state"].tolist() == ["done"]
     page = report.write(tmp_path).read_text()
     assert "2 (from epoch 1, 3)" in page and "then another &lt;b&gt;processor&lt;/b&gt;" in page

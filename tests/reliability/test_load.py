@@ -1,4 +1,4 @@
-"""Many cells and kernels killed among them, two sweeps on one folder, thousands of checkpoints: no loss, no growth."""
+"""Many runs and kernels killed among them, two sweeps on one folder, thousands of checkpoints: no loss, no growth."""
 
 import json
 import os
@@ -37,7 +37,7 @@ STUB = [
 
 
 def stub(folder: Path, cells: int) -> tuple[Path, Path]:
-    """A grid of so many cells of a notebook that says which process runs it, and the folder where it says so."""
+    """A grid of so many runs of a notebook that says which process runs it, and the folder where it says so."""
     mark = folder / "mark"
     mark.mkdir()
     parts = [new_markdown_cell("# Stub\n\n| claim | sentence |\n|---|---|\n| C9.1 | s |")]
@@ -78,14 +78,14 @@ def watch(driver: subprocess.Popen, mark: Path, share: float) -> tuple[set[str],
 
 @pytest.mark.long
 @pytest.mark.timeout(3000)
-def test_a_sweep_with_kernels_killed_at_random_loses_no_cell_and_its_driver_does_not_grow(tmp_path, tries):
+def test_a_sweep_with_kernels_killed_at_random_loses_no_run_and_its_driver_does_not_grow(tmp_path, tries):
     path, mark = stub(tmp_path, CELLS)
-    out, cells = tmp_path / "runs", grid.load(path).cells
+    out, runs = tmp_path / "runs", grid.load(path).runs
     driver = start(path, out)
     killed, memory = watch(driver, mark, KILLED)
-    states = run_all.status(cells, out)
+    states = run_all.status(runs, out)
     assert set(states.values()) == {"done", "failed"} and driver.returncode == 1
-    for one in cells:
+    for one in runs:
         if states[one.name] == "failed":
             assert "never run" in run_one.failure(out / one.name)["reason"], run_one.failure(out / one.name)
             assert str(one.parameters["seed"]) in killed
@@ -94,27 +94,27 @@ def test_a_sweep_with_kernels_killed_at_random_loses_no_cell_and_its_driver_does
     assert max(memory[half:]) - max(memory[quarter:half]) < GROWTH
     again = start(path, out, "--retry-failed")
     watch(again, mark, 0.0)
-    assert again.returncode == 0 and set(run_all.status(cells, out).values()) == {"done"}
-    for one in cells:  # a cell that was done is not done again
+    assert again.returncode == 0 and set(run_all.status(runs, out).values()) == {"done"}
+    for one in runs:  # a run that was done is not done again
         attempts = (out / one.name / "attempts.jsonl").read_text().splitlines()
         assert len(attempts) == 1 + (states[one.name] == "failed")
     tries(CELLS)
 
 
 @pytest.mark.long
-def test_two_sweeps_at_once_on_one_folder_do_every_cell_once(tmp_path, tries):
+def test_two_sweeps_at_once_on_one_folder_do_every_run_once(tmp_path, tries):
     path, mark = stub(tmp_path, 6)
-    out, cells = tmp_path / "runs", grid.load(path).cells
+    out, runs = tmp_path / "runs", grid.load(path).runs
     drivers = [start(path, out), start(path, out)]
     assert [driver.wait(600) for driver in drivers] == [0, 0], [p.read_text()[-500:] for p in tmp_path.glob("*.log")]
-    assert set(run_all.status(cells, out).values()) == {"done"}
-    assert len(list(mark.iterdir())) == 6  # one kernel a cell, in both together
+    assert set(run_all.status(runs, out).values()) == {"done"}
+    assert len(list(mark.iterdir())) == 6  # one kernel a run, in both together
     tries(2 * 6)
 
 
 def test_many_writers_of_one_file_leave_one_whole_content(tmp_path, tries):
-    """As two sweeps do with the list of cells; threads of two processes each."""
-    code = "import sys; from pathlib import Path; from plremix_core import checkpoint, files\n"
+    """As two sweeps do with the list of runs; threads of two processes each."""
+    code = "import sys; from pathlib import Path; from plremix_core.engine import files\n"
     code += "for i in range(150): files.write_json(Path(sys.argv[1]), dict(who=sys.argv[2], text='x' * 5000 + str(i)))"
     path = tmp_path / "grid.json"
     writers = [
