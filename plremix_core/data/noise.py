@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.stats import truncnorm
 from torch import Tensor
 
 from ..engine.checks import require
@@ -49,6 +48,8 @@ def instance_dependent(
     rates 0.1, 0.2, 0.4 become real rates of 0.129, 0.206, 0.400; rate 0 changes nothing.
     Source: Xia et al., Part-dependent label noise, arXiv:2006.07836, algorithm 2.
     """
+    from scipy.stats import truncnorm  # takes a second
+
     require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     require(num_classes > 1, "num_classes", "at least 2 for instance noise", num_classes, "Use none.")
     require(len(images) == len(labels), "images", f"{len(labels)}, one a label", len(images), "Pass the same part.")
