@@ -10,7 +10,7 @@ import tiny
 from click.testing import CliRunner
 
 from plremix_core.__main__ import main
-from plremix_core.engine import checkpoint, files, health, provenance
+from plremix_core.engine import checkpoint, files, provenance
 from plremix_core.sweeps import report, results, run_one
 from plremix_core.trainer import Trainer
 
@@ -71,10 +71,9 @@ def test_a_fallback_to_the_checkpoint_before_the_newest_shows_in_the_stretches(t
     trainer = Trainer.resume(tmp_path, tiny.images())
     trainer.fit(progress=False)
     assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 3]
-    told = [text for epoch, text in trainer.notes if epoch == 3 and "epoch-0004.pt is damaged" in text]
-    assert len(told) == 1  # said at once, and kept: in the log, the later checkpoints and the result
-    assert told[0] in (tmp_path / "log.txt").read_text().splitlines()
-    assert told[0] in health.outcome(checkpoint.load_newest(tmp_path), trainer.history())["warnings"]
+    told = [line for line in trainer.run.warnings() if "epoch-0004.pt is damaged" in line]
+    assert len(told) == 1  # said at once, and kept: in the log and the result
+    assert told[0] in trainer.outcome()["warnings"]
 
 
 def test_the_result_of_a_run_and_the_page_tell_resumes_devices_and_warnings(interrupted, tmp_path):
@@ -97,14 +96,17 @@ def test_the_result_of_a_run_and_the_page_tell_resumes_devices_and_warnings(inte
     assert (f"{read['warned']} warnings" in page) == bool(read["warned"])
 
 
-def test_the_log_holds_every_warning_once_beside_the_epoch_it_belongs_to(interrupted):
+def test_the_log_holds_every_epoch_once_and_its_warnings_before_it(interrupted):
     folder, trainer = interrupted
     lines = (folder / "log.txt").read_text().splitlines()
-    warnings = [line for line in lines if line.startswith("warning: ")]
-    assert warnings == [text for _, text in trainer.notes]
-    assert [line.split()[0] for line in lines if line.startswith("epoch=")] == [f"epoch={e}" for e in range(5)]
-    for epoch, text in trainer.notes:
-        later = next(i for i, line in enumerate(lines) if line.startswith(f"epoch={epoch} "))
+    epochs = [line.split()[0] for line in lines if line.startswith("epoch=")]
+    assert epochs == [f"epoch={e}" for e in range(5)]
+    warned = [line for line in lines if line.startswith("warning: ")]
+    assert warned == trainer.run.warnings() and len(set(warned)) == len(warned)
+    assert len(warned) + len(epochs) == len(lines)
+    for text in [text for text in warned if text.startswith("warning: epoch ")]:
+        number = text.split()[2].strip(",")
+        later = next(i for i, line in enumerate(lines) if line.startswith(f"epoch={number} "))
         assert text in lines[:later]
 
 
