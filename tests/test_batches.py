@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from plremix_core import augment, batches
+from plremix_core import batches
 from plremix_core.config import Config
+from plremix_core.data import augment
 
 
 def seeded(seed=0):

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from plremix_core import augment, batches, evaluate, losses, steps
+from plremix_core import batches, evaluate, losses, steps
 from plremix_core.config import Config
-from plremix_core.data import from_arrays
+from plremix_core.data import augment, from_arrays
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
 from plremix_core.model import Network

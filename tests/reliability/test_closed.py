@@ -99,13 +99,15 @@ OURS = {
     "__init__.py: calls importlib.import_module",  # commands of this package only
 }
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "shlex"}
+COUNTS = {"joblib", "joblib.cpu_count"}  # nothing else of joblib, which can unpickle
 NETWORK = {"urllib", "requests", "httpx", "aiohttp", "http", "ftplib", "smtplib", "telnetlib", "xmlrpc", "socketserver"}
 
 
 def offences(path: Path, tree: ast.AST) -> list[str]:
     """What a module does that it may not."""
-    found = [f"imports {name}" for name in modules(tree) if name.split(".")[0] in PICKLES | NETWORK]
+    found = [f"imports {name}" for name in modules(tree) - COUNTS if name.split(".")[0] in PICKLES | NETWORK]
     for name, call in calls(tree):
+        found += [f"calls {name}"] if name.startswith("joblib.") and name not in COUNTS else []
         options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         runs = name in RUNS_CODE or name.endswith(".exec_module") or PROGRAMS.match(name)
         found += [f"calls {name}"] if runs or name.startswith("pickle.") else []
@@ -152,6 +154,9 @@ torch.jit.load(x)
 torch.hub.load(x)
 spec.loader.exec_module(x)
 jinja2.Environment()
+import joblib; joblib.Memory(x)
+import joblib as j; j.load(x)
+from joblib import load as read; read(x)
 """.split("\n")[1:-1]
 
 
