@@ -20,7 +20,7 @@ BREAKS = {"C9.1": ["coin"], "C9.2": ["coin", "all_negatives"], "C9.3": ["all_neg
 def path(tmp_path):
     codes = [new_code_cell(source) for source in (FIRST, SECOND, THIRD, "lesson.finish()")]
     codes.insert(0, new_code_cell('control: str = ""', metadata={"tags": ["parameters"]}))
-    codes.insert(2, new_code_cell("answer = None", metadata={"tags": ["exercise"]}))
+    codes.insert(2, new_code_cell('answer = ["C9.1"]', metadata={"tags": ["exercise"]}))
     path = tmp_path / "99_x.ipynb"
     nbformat.write(new_notebook(cells=[new_markdown_cell(TABLE), *codes]), path)
     return path

@@ -29,6 +29,7 @@ NOTEBOOKS = ROOT / "notebooks"
 FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
 TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
+CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -98,7 +99,7 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
     require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
     require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
     dropped = "".join(cell.source for cell in notebook.cells if set(drop) & tags_of(cell))
-    return [name for name in declared if f'"{name}"' not in dropped]
+    return [name for name in declared if name not in CHECKED.findall(dropped)]
 
 
 def records(notebook: nbformat.NotebookNode, mime: str) -> list[dict]:
