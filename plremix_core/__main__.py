@@ -8,7 +8,7 @@ from .cli import Commands
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="plremix")
+@click.version_option(package_name="plremix", prog_name="plremix")
 def main() -> None:
     """PLReMix: train image classifiers on wrongly labelled data; run the lessons.
 
