@@ -67,6 +67,12 @@ def test_an_unnamed_one_of_several_arrays_is_refused(tmp_path):
         label_files.read(f"{tmp_path / 'a.npz'}::z", 6, 4)
 
 
+def test_an_archive_without_arrays_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="a.npz must be with one column, or one named label .*, got ''"):
+        label_files.read(tmp_path / "a.npz", 6, 4)
+
+
 def test_a_json_object_is_ordered_by_its_indices(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({str(i): LABELS[i] for i in (5, 1, 0, 3, 2, 4)}))
@@ -295,6 +301,12 @@ def test_an_npz_of_the_same_arrays_is_read(small, tmp_path):
 def test_a_hostile_original_file_is_refused_and_never_executed(small, tmp_path):
     torch.save(human_arrays() | {"worse_label": Trap()}, tmp_path / "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match=r"CIFAR-10_human.pt must be a readable .pt, got .*write or fetch it again"):
+        label_files.human("worse", "cifar10", tmp_path, TRUE)
+
+
+def test_something_else_saved_by_torch_is_refused(small, tmp_path):
+    torch.save(torch.zeros(3), tmp_path / "CIFAR-10_human.pt")
+    with pytest.raises(ValueError, match="CIFAR-10_human.pt must be a readable .pt, got"):
         label_files.human("worse", "cifar10", tmp_path, TRUE)
 
 

@@ -47,9 +47,6 @@ class ImageFiles:
     (..., H, W), by default that of the first.
     """
 
-    dtype = torch.uint8
-    ndim = 4
-
     def __init__(
         self, root: str | Path, paths: list[str], image_size: int, device: str = "cpu", shape: torch.Size | None = None
     ) -> None:
@@ -109,10 +106,7 @@ class ImageFiles:
 
     def places(self, index: slice | Tensor) -> list[int]:
         """Numbers in [0, N) of what a slice, numbers or a mask (N,) select."""
-        if isinstance(index, slice):
-            return list(range(len(self)))[index]
-        index = index.nonzero()[:, 0] if index.dtype == torch.bool else index
-        return [range(len(self))[i] for i in index.tolist()]
+        return torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index].tolist()
 
     def signature(self) -> str:
         """SHA-256 over paths, sizes of the files and `image_size`: what tells one set from another unread."""

@@ -16,21 +16,12 @@ WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 
 
 def read(file: str | Path, size: int, num_classes: int) -> np.ndarray:
-    """Read the given labels of a training set; nothing is ever unpickled.
+    """Read the given labels (N,), int64, of a training set in the order of its images; nothing is ever unpickled.
 
-    Parameters
-    ----------
-    file : path
-        .npy: one array. .npz: one array, or ``path::name`` for one of several. .json: a list, or an object from index
-        to label. .csv: a column ``label``, or one column with or without a heading; with a column ``index`` the rows
-        may be in any order.
-    size, num_classes : int
-        N samples of the training set, C classes.
-
-    Returns
-    -------
-    ndarray of shape (N,), int64
-        In the order of the data set, which for CIFAR is torchvision's.
+    The file is an .npy with one array; an .npz with one array, or ``path::name`` for one of several; a .json with a
+    list, or an object from index to label; or a .csv with a column ``label``, or one column with or without a heading,
+    whose rows a column ``index`` may put in order. Labels that are not `size` whole numbers in [0, `num_classes`) are
+    refused.
     """
     path, _, key = str(file).partition("::")
     kind, name = Path(path).suffix.lower(), f"label_file {path}"
@@ -38,7 +29,7 @@ def read(file: str | Path, size: int, num_classes: int) -> np.ndarray:
     require(Path(path).is_file(), "label_file", "a file that exists", path, "Check the path.")
     require(not key or kind == ".npz", "label_file", "without :: unless it is an .npz", str(file), "Drop the name.")
     columns = _read_columns(Path(path), name)
-    column = key or ("label" if len(columns) > 1 else next(iter(columns)))
+    column = key or ("label" if len(columns) != 1 else next(iter(columns)))
     rule = f"with an array {key!r}" if key else "with one column, or one named label (of an .npz: path::name)"
     require(column in columns, name, rule, ", ".join(columns), "Name one of them.")
     labels = _require_whole(columns[column], name)
@@ -92,7 +83,7 @@ def _load_torch(path: Path) -> dict[str, np.ndarray]:
     names = [f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")]
     kinds = [type(np.dtype(kind)) for kind in ("uint8", "int32", "int64")]
     with torch.serialization.safe_globals([np.ndarray, np.dtype, *kinds, *((rebuild, name) for name in names)]):
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def _require_whole(values: np.ndarray | list, name: str) -> np.ndarray:
@@ -129,4 +120,4 @@ def human(noise: str, dataset: str, folder: Path, true: np.ndarray) -> np.ndarra
     require_content(columns[key], expected, f"{found.name}/{key}", found)
     same = np.array_equal(columns["clean_label"], true)
     require(same, f"clean labels of {found.name}", "those of the data set", "others", "Is the data set whole?")
-    return np.asarray(columns[key]).astype(np.int64)
+    return np.asarray(columns[key]).astype(np.uint8).astype(np.int64)  # what was checked, of any type

@@ -99,13 +99,13 @@ def _read_files(data: Dataset, memory: int | None, device: str = "auto") -> Data
     """Read images of files into memory as far as `memory` bytes go."""
     if not isinstance(data.images, ImageFiles):
         return data
+    origin = data.images.signature() + data.test_images.signature()
     limit, kept = memory_limit(device) if memory is None else memory, {}
     for part in ("images", "test_images", "holdout_images"):
         files = getattr(data, part)
         if files.shape.numel() <= limit:
             kept[part] = in_memory(files)
             limit -= files.shape.numel()
-    origin = data.images.signature() + data.test_images.signature()
     return dataclasses.replace(data, **kept, origin=origin, files=tuple(data.images.paths))
 
 
