@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
-from plremix_core import augment, losses
+from plremix_core import losses
 from plremix_core.__main__ import main
 from plremix_core.bench import measure, plain_trainer, report
 from plremix_core.config import Config
-from plremix_core.data import from_arrays
+from plremix_core.data import augment, from_arrays
 from plremix_core.engine.files import ROOT
 from plremix_core.trainer import Trainer
 
