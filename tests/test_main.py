@@ -122,13 +122,16 @@ def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
     assert not any("token" in word or "password" in word for word in command)
 
 
-def test_lessons_open_shows_the_index_of_the_run(monkeypatch, tmp_path):
+def test_lessons_passes_parameters_on_and_opens_the_index_of_the_run(monkeypatch, tmp_path):
     result = runner.Result("00_start_here", "t", "ok", "", 1.0, 1, 1, [])
     seen = []
-    monkeypatch.setattr(runner, "run_lessons", lambda paths, out, values, timeout, jobs: [result])
+    monkeypatch.setattr(
+        runner, "run_lessons", lambda paths, out, values, timeout, jobs: seen.append(values) or [result]
+    )
     monkeypatch.setattr(webbrowser, "open", seen.append)
-    done = invoke("lessons", "--only", "00", "--out", str(tmp_path), "--open")
-    assert done.exit_code == 0 and seen == [(tmp_path / "index.html").resolve().as_uri()]
+    done = invoke("lessons", "--only", "00", "-p", "seed", "3", "-p", "rate", "0.5", "--out", str(tmp_path), "--open")
+    page = (tmp_path / "index.html").resolve().as_uri()
+    assert done.exit_code == 0 and seen == [{"seed": 3, "rate": 0.5}, page]
     assert "1 of 1 claims hold, 0 notebooks failed" in done.output
 
 

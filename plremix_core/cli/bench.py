@@ -19,9 +19,7 @@ from . import read_value
 @click.option("--limit", type=int, default=50000, show_default=True, help="Most images of the growth.")
 @click.option("--steps", type=int, default=0, help="Steps a network; 0 = every image once.")
 @click.option("--width", type=int, default=16, show_default=True, help="Channels of the first stage.")
-@click.option(
-    "--set", "changes", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Any setting; repeatable."
-)
+@click.option("--set", "changes", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Any setting.")
 @click.option("--precision", multiple=True, help="float32, bf16; repeatable.  [default: both, if bf16 pays here]")
 @click.option("--compile", "compile_", is_flag=True, help="Every precision also compiled.")
 @click.option("--workers", multiple=True, type=int, default=[0], help="Processes of the plain loader; repeatable.")

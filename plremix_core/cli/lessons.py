@@ -18,9 +18,7 @@ from . import read_value
 @click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
 @click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
 @click.option("--controls", is_flag=True, help="Every control of every claim in turn; the claims must fail. Long.")
-@click.option(
-    "-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="A parameter; repeatable."
-)
+@click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
 def command(only, out, jobs, timeout, control, controls, parameters, render, open_) -> None:
