@@ -24,6 +24,13 @@ class _Lines(logging.Formatter):
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
 
 
+class _File(logging.handlers.WatchedFileHandler):
+    """A log that is made anew where it was removed; a full disk costs lines, and the next save says so."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 class Run:
     """A folder that a training writes into; without a folder nothing is written.
 
@@ -47,7 +54,7 @@ class Run:
             handlers.append(logging.StreamHandler(sys.stderr))
             handlers[0].setLevel(logging.WARNING)
         if self.folder is not None and self.folder.is_dir():
-            handlers.append(logging.handlers.WatchedFileHandler(self.folder / "log.txt", encoding="utf-8"))
+            handlers.append(_File(self.folder / "log.txt", encoding="utf-8", delay=True))
         level = log.level
         for handler in handlers:
             handler.setFormatter(_Lines())
