@@ -124,6 +124,28 @@ def test_log_negative_ratio_equals_naive_loops(batch, classes, k, views):
         assert sorted(v[anchor].tolist()) == pytest.approx(right, rel=1e-10, abs=1e-10)
 
 
+@pytest.mark.parametrize("views", [2, 3])
+def test_similarities_are_cosines_over_tau_with_the_other_views_and_with_the_negatives(views):
+    logits, labels, projections = random_case(5, 10, views, seed=1)
+    mask = losses.plr_mask(logits, labels, 1)
+    positives, negatives = losses.similarities(projections, mask, 0.5)
+    q = [image[view] / image[view].norm() for view in range(views) for image in projections]
+    for anchor in range(views * 5):
+        row = [float(q[anchor] @ other) / 0.5 for other in q]
+        others = [number for number in range(views * 5) if number % 5 == anchor % 5 and number != anchor]
+        assert sorted(positives[anchor].tolist()) == pytest.approx(sorted(row[number] for number in others))
+        expected = [x if mask[anchor % 5, j % 5] < 0 else -math.inf for j, x in enumerate(row)]
+        assert negatives[anchor].tolist() == pytest.approx(expected)
+
+
+def test_a_row_without_negatives_has_minus_infinity_as_log_sum_and_no_gradient():
+    rows = torch.tensor([[0.0, 1.0], [-math.inf, 2.0], [-math.inf, -math.inf]], requires_grad=True)
+    sums = losses.log_sum(rows)
+    assert sums.tolist() == pytest.approx([math.log(1 + math.e), 2.0, -math.inf])
+    sums[:2].sum().backward()
+    assert rows.grad.isfinite().all() and (rows.grad[2] == 0).all()
+
+
 @pytest.mark.parametrize(("batch", "classes", "k", "views"), GRID)
 def test_loss_that_is_not_flat_equals_naive_loops(batch, classes, k, views):
     logits, labels, projections = random_case(batch, classes, views, seed=batch + 1)

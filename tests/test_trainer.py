@@ -678,6 +678,14 @@ def test_warnings_of_the_data_come_once_when_training_begins(tmp_path, caplog):
     assert trainer.run.warnings() == [line for line in lines if not line.startswith("epoch=0 ")]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_bf16_on_a_processor_without_its_instructions_is_named_before_training(monkeypatch, caplog, precision):
+    monkeypatch.setattr("plremix_core.engine.provenance.slow_bf16", lambda device: True)
+    monkeypatch.setattr(Trainer, "run_epoch", lambda self, epoch: {"epoch": epoch, "test_accuracy": 0.0})
+    Trainer(settings(precision=precision), dataset()).fit(progress=False)
+    assert (caplog.messages[0].startswith("bf16 is 10 to 30 times slower than float32")) == (precision == "bf16")
+
+
 def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
     log = logging.getLogger("plremix")
     before = log.level, list(log.handlers)

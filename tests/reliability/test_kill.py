@@ -16,7 +16,7 @@ import pytest
 import tiny
 
 from plremix_core.__main__ import run
-from plremix_core.engine import checkpoint, health
+from plremix_core.engine import checkpoint
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -280,7 +280,7 @@ def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
             return datetime.datetime(2030 + years[0], 1, 1, tzinfo=zone)
 
     monkeypatch.setattr(time, "time", lambda: 1e9 + 3e7 * years[0])
-    monkeypatch.setattr(health.datetime, "datetime", Clock)
+    monkeypatch.setattr(datetime, "datetime", Clock)
 
     def jump(trainer, row):
         years[0] += (-30, 50, -10)[trainer.epoch % 3]
