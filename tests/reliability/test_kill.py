@@ -138,7 +138,7 @@ trainer = tiny.Trainer(tiny.settings(epochs=40, warm_up=1, steps_per_epoch=1), t
 def mount(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True)
 def spoil(trainer, row):
-    if trainer.epoch == 2:
+    if trainer.epoch == 3:  # before it is saved
         %s
 try:
     trainer.fit(progress=False, on_epoch=spoil)
