@@ -3,6 +3,7 @@
 import dataclasses
 
 from .config import Config, from_dict
+from .data import catalogue
 from .data.noise import HUMAN
 from .engine.checks import require
 
@@ -80,7 +81,7 @@ def preset(
     Parameters
     ----------
     dataset : str
-        Key of TABLE. fashion_mnist is not in the paper and takes the settings of cifar10.
+        Key of TABLE or of data.catalogue.SOURCES; what is not in the paper takes the settings of cifar10.
     noise, rate : str, float
         Kind and nominal rate; lambda_u depends on them. Human noise, label files and "none" have no rate. Human noise
         on CIFAR takes the lambda_u of the symmetric noise nearest to it; label files need one of their own.
@@ -94,10 +95,8 @@ def preset(
     **changes : object
         Fields of Config that replace the preset's. With other `epochs`, warm-up, ramp, kappa and drops of the learning
         rate move in proportion unless they are given; the release moves the drop alone.
-
-    Source: field by field in SOURCES.
     """
-    names = list(TABLE)
+    names = [*TABLE, *(name for name in catalogue.SOURCES if name not in TABLE)]
     require(dataset in names, "dataset", f"one of {', '.join(names)}", dataset, "Or build a Config for your own data.")
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(isinstance(noise, str), "noise", "a name", noise, "Example: sym.")
@@ -106,7 +105,7 @@ def preset(
     if "lambda_u" not in changes:
         changes["lambda_u"] = _lambda_u(dataset, noise, rate)
     settings = dict(dataset=dataset, noise=noise, rate=rate, method=method)
-    settings |= TABLE[dataset] | ({"confidence_penalty": True} if noise.startswith("asym") else {})
+    settings |= TABLE.get(dataset, {}) | ({"confidence_penalty": True} if noise.startswith("asym") else {})
     if released:
         settings |= FAULTS
         settings |= {"pad": 0} if dataset == "tiny_imagenet" else {}
@@ -133,12 +132,12 @@ def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> C
 
 
 def _lambda_u(dataset: str, noise: str, rate: float) -> float:
-    known = LAMBDA_U[dataset]
+    known = LAMBDA_U.get(dataset, {})
     kind = {"asym-consecutive": "asym"}.get(noise, noise)
     nearest = {"aggre": 0.2, "random1": 0.2, "random2": 0.2, "random3": 0.2, "worse": 0.5, "fine": 0.5}
     if kind in nearest and dataset in ("cifar10", "cifar100"):
         kind, rate = "sym", nearest[kind]
-    settings = ", ".join(f"{n} {r}" for n, r in known)
+    settings = ", ".join(f"{n} {r}" for n, r in known) or f"given lambda_u on {dataset}"
     require((kind, rate) in known, "noise and rate", f"one of {settings}", (noise, rate), "Or pass lambda_u.")
     return known[kind, rate]
 

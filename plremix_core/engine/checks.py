@@ -14,13 +14,8 @@ def check_labels(labels: Tensor, num_classes: int, size: int | None = None, name
     """Refuse labels that are not int64 of shape (size,) with values in [0, num_classes); `name` is for the message."""
     require(labels.dtype == torch.int64, name, "int64", labels.dtype, "Convert with labels.long().")
     expected = labels.numel() if size is None else size
-    require(
-        tuple(labels.shape) == (expected,),
-        name,
-        f"of shape ({expected},)",
-        tuple(labels.shape),
-        "One label a sample.",
-    )
+    shape = tuple(labels.shape)
+    require(shape == (expected,), name, f"of shape ({expected},)", shape, "One label a sample.")
     if labels.device.type == "cpu" and labels.numel():  # on a GPU the check would wait for the device
         worst = int(labels.max()) if int(labels.max()) >= num_classes else int(labels.min())
         require(0 <= worst < num_classes, name, f"in [0, {num_classes})", worst, "Is num_classes right for this data?")

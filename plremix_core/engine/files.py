@@ -21,17 +21,7 @@ log = logging.getLogger("plremix")
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that a reader sees the old or the new content, never a part.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    content : bytes or memoryview
-        All of it.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written (a full disk, say): the old content stays, no stump is left, the message names the file.
+    If it cannot be written (a full disk, say) the old content stays, no stump is left, and the OSError names the file.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # another process may be writing the same file
     try:
@@ -92,17 +82,9 @@ def hold_lock(path: Path, patience: float = 0.0) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def folder_lock(folder: Path | None) -> Iterator[None]:
-    """Keep other trainings out of a folder while one runs; what a killed one left half written is removed.
+    """Keep other trainings out of a folder, made if missing, while one runs; refuse it while another runs there.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Made if missing. None: nothing to guard.
-
-    Raises
-    ------
-    ValueError
-        If another training runs there.
+    What a killed one left half written is removed. None: nothing to guard.
     """
     if folder is None:
         yield
