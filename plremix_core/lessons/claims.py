@@ -38,19 +38,13 @@ def declared() -> dict[str, dict]:
     return found
 
 
-def calls(cell: nbformat.NotebookNode, method: str) -> list[ast.Call]:
-    """Find the calls of a method in a cell."""
-    nodes = ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []
-    found = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    return [call for call in found if call.func.attr == method]
-
-
 def checked_in(cell: nbformat.NotebookNode) -> dict[str, list[str]]:
     """Find the claims that a cell checks, each with the controls that must break it."""
     found = {}
-    for call in calls(cell, "claim"):
-        options = {keyword.arg: keyword.value for keyword in call.keywords}
-        found[call.args[0].value] = ast.literal_eval(options["breaks"])
+    for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else []:
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "claim":
+            (breaks,) = [keyword.value for keyword in node.keywords if keyword.arg == "breaks"]
+            found[node.args[0].value] = ast.literal_eval(breaks)
     return found
 
 
