@@ -121,9 +121,7 @@ def _begin(folder: Path) -> None:
     line = dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=0)
     if epoch(folder):
         try:
-            state = checkpoint.load_newest(folder)
-            checkpoint.require_whole(state, STATE, folder)
-            line["from_epoch"] = state["epoch"]
+            line["from_epoch"] = Run(folder).load(STATE)["epoch"]
         except ValueError as error:
             checkpoint.log.warning("%s: starts again: %s", folder, error)
             for file in [file for file in folder.glob("epoch-*") if file.suffix != ".damaged"]:
@@ -159,16 +157,14 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
 
 def _figures(folder: Path, described: dict) -> dict:
     """What a training came to, by its newest checkpoint and its history, if they are what was asked for."""
-    state = checkpoint.load_newest(folder)
+    state = Run(folder).load(STATE)
     config = from_dict(state["config"])
     expected, found = described["fingerprint"], config.fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")
     content = (folder / "history.csv").read_bytes()
     history = History(config, pd.read_csv(folder / "history.csv"))
-    epochs = len(history.table), state["epoch"]
-    require(
-        epochs == (described["epochs"],) * 2, "epochs", f"{described['epochs']} in both files", epochs, "Run again."
-    )
+    total, epochs = described["epochs"], (len(history.table), state["epoch"])
+    require(epochs == (total, total), "epochs", f"{total} in both files", epochs, "Run it again.")
     weights = hashlib.sha256()
     for tensor in (tensor for net in state["nets"] for tensor in net.values()):
         weights.update(tensor.contiguous().numpy().tobytes())
