@@ -1,8 +1,12 @@
 """A contrastive loss, a method and a history column are each added from outside, in at most twenty lines."""
 
+import functools
 import inspect
 import math
+import re
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,10 +14,13 @@ import torch.nn.functional as F
 from test_trainer import bits, dataset, settings, trained
 from torch import nn
 
+from plremix_core import data
+from plremix_core.data import catalogue
 from plremix_core.engine import checkpoint
 from plremix_core.engine.history import COLUMNS
 from plremix_core.losses import CONTRASTS
 from plremix_core.methods import METHODS, EarlyLearning, Method
+from plremix_core.presets import preset
 from plremix_core.trainer import Trainer
 
 # -------------------------------------------------------------------------------------------------- what is added
@@ -143,3 +150,37 @@ def test_a_history_column_is_added_by_a_hook_and_changes_no_bit_of_the_training(
     read = pd.read_csv(tmp_path / "history.csv")[["entropy_1", "entropy_2"]]
     assert len(read) == 3 and read.stack().between(0, math.log(4)).all()
     assert bits(Trainer.resume(tmp_path, dataset())) == bits(straight)
+
+
+# ---------------------------------------------------------------------------------------------------- the README
+
+
+@pytest.fixture
+def registries():
+    """The four registries; what a test adds to them goes with it."""
+    found = CONTRASTS, METHODS, catalogue.SOURCES, COLUMNS
+    before = [dict(registry) for registry in found]
+    yield found
+    for registry, entries in zip(found, before):
+        registry.clear()
+        registry.update(entries)
+
+
+def test_the_recipes_of_the_readme_train(registries, monkeypatch, tmp_path):
+    text = (Path(__file__).parents[1] / "README.md").read_text().partition("## Extend it")[2].partition("\n## ")[0]
+    recipes = re.findall("```python\n(.*?)```", text, flags=re.DOTALL)
+    assert len(recipes) == 4 and all(len(recipe.splitlines()) <= 20 for recipe in recipes)
+    (tmp_path / "folder" / "of" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    images, labels = np.random.default_rng(0).integers(256, size=(40, 8, 8, 3), dtype=np.uint8), np.arange(40) % 2
+    arrays = dict(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    np.savez("folder/of/mine/mine.npz", **arrays)
+    small = dict(epochs=2, warm_up=1, width=4, blocks=(1,), steps_per_epoch=2, batch_size=8, train_size=0, holdout=0)
+    names = dict(data=data, preset=functools.partial(preset, **small), Trainer=Trainer, torch=torch)
+    sizes = [len(registry) for registry in registries]
+    for recipe in recipes:
+        exec(recipe, names)  # noqa: S102
+        trainer = Trainer(names["config"], names.get("images") or dataset())
+        assert trainer.fit(progress=False).table["total_1"].notna().all()
+    assert [len(registry) for registry in registries] == [size + 1 for size in sizes]
+    assert "entropy_1" in names["history"].table
