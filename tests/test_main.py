@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from plremix_core.__main__ import main, run
-from plremix_core.cli import COMMANDS, lab, train
+from plremix_core.cli import COMMANDS, lessons, train
 from plremix_core.config import GROUPS, Config
 from plremix_core.engine.files import ROOT
 from plremix_core.lessons import claims, control_runs, runner
@@ -115,7 +115,7 @@ def test_options_reach_the_settings_lists_and_switches_among_them(monkeypatch):
 
 def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
     seen = []
-    monkeypatch.setattr(lab.subprocess, "call", lambda command: seen.append(command) or 0)
+    monkeypatch.setattr(lessons.subprocess, "call", lambda command: seen.append(command) or 0)
     assert invoke("lab", "--", "--port=9999").exit_code == 0
     (command,) = seen
     assert "--ServerApp.ip=127.0.0.1" in command and command[-1] == "--port=9999"

@@ -1,19 +1,19 @@
-"""The command line: a file a command, imported when the command is called, so that help and version answer at once."""
+"""The command line; what a command needs is imported when it is called, so that help and version answer at once."""
 
 import importlib
 
 import click
 import yaml
 
-COMMANDS = {
-    "train": "Train one method on one data set.",
-    "suspects": "Rank the images of a run by how suspect their labels are.",
-    "lessons": "Run notebooks without JupyterLab.",
-    "lab": "Start JupyterLab at the notebooks.",
-    "claims": "Write the table of equations, tests and claims.",
-    "sweep": "Do every run of a grid, or go on with it.",
-    "report": "Write the report of a sweep.",
-    "bench": "Measure how fast this machine trains.",
+COMMANDS = {  # name: the file that has it, and what it does
+    "train": ("train", "Train one method on one data set."),
+    "suspects": ("suspects", "Rank the images of a run by how suspect their labels are."),
+    "lessons": ("lessons", "Run notebooks without JupyterLab."),
+    "lab": ("lessons", "Start JupyterLab at the notebooks."),
+    "claims": ("lessons", "Write the table of equations, tests and claims."),
+    "sweep": ("sweep", "Do every run of a grid, or go on with it."),
+    "report": ("sweep", "Write the report of a sweep."),
+    "bench": ("bench", "Measure how fast this machine trains."),
 }
 
 
@@ -24,11 +24,28 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return importlib.import_module(f".{name}", __package__).command if name in COMMANDS else None
+        return (
+            getattr(importlib.import_module(f".{COMMANDS[name][0]}", __package__), name) if name in COMMANDS else None
+        )
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, meaning) for name, (_, meaning) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="plremix", prog_name="plremix")
+def main() -> None:
+    """PLReMix: train image classifiers on wrongly labelled data; run the lessons.
+
+    \b
+    plremix lessons                              all notebooks, quick profile
+    plremix train --rate 0.5 --out runs/mine     bundled data, two CPU cores
+    plremix train --resume runs/mine             go on after an interruption
+    plremix train --images DIR --out runs/own    your own folder of class folders
+    plremix suspects runs/own --images DIR       its labels, the most suspect first
+    plremix sweep data/grids/bundled.yaml        many runs, on all cores, GPUs or a cluster
+    """
 
 
 def read_value(text: str) -> object:

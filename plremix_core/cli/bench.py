@@ -7,8 +7,8 @@ import click
 
 from ..bench import measure, report
 from ..data import prepare
-from ..engine import provenance
 from ..engine.files import ROOT
+from ..engine.provenance import find_device, provenance, slow_bf16
 from . import read_value
 
 
@@ -17,8 +17,6 @@ from . import read_value
 @click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder of cifar10.npz and the like.")
 @click.option("--size", type=int, default=1280, show_default=True, help="Images of the comparison.")
 @click.option("--limit", type=int, default=50000, show_default=True, help="Most images of the growth.")
-@click.option("--steps", type=int, default=0, help="Steps a network; 0 = every image once.")
-@click.option("--width", type=int, default=16, show_default=True, help="Channels of the first stage.")
 @click.option("--set", "changes", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Any setting.")
 @click.option("--precision", multiple=True, help="float32, bf16; repeatable.  [default: both, if bf16 pays here]")
 @click.option("--compile", "compile_", is_flag=True, help="Every precision also compiled.")
@@ -27,24 +25,21 @@ from . import read_value
 @click.option("--quick", is_flag=True, help="Few images, one repeat: does it run?")
 @click.option("--name", default="", help="Of the files; by default data set and device.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "data" / "results" / "bench")
-def command(
-    dataset, folder, size, limit, steps, width, changes, precision, compile_, workers, repeats, quick, name, out
-) -> None:
+def bench(dataset, folder, size, limit, changes, precision, compile_, workers, repeats, quick, name, out) -> None:
     """Measure this machine: an epoch beside a plain trainer's, its parts, and how time grows with the images.
 
     \b
     plremix bench --dataset cifar10 --data ~/cifar --workers 0 --workers 2
-    plremix bench --dataset cifar10 --width 64 --set blocks "[2, 2, 2, 2]" --set stem_stride 1 --size 12800 \\
+    plremix bench --dataset cifar10 --set width 64 --set blocks "[2, 2, 2, 2]" --set stem_stride 1 --size 12800 \\
         --precision float32 --precision bf16 --compile          (a GPU)
     """
     logging.getLogger("plremix").setLevel(logging.ERROR)  # parts that are filled up are no news here
     size, repeats, limit = (256, 1, min(limit, 2000)) if quick else (size, repeats, limit)
-    config = measure.settings(dataset, size, steps, **(dict(width=width) | dict(changes)))
-    device = provenance.find_device(config.device)
-    if not precision:
-        precision = ["float32"] if provenance.slow_bf16(device) else ["float32", "bf16"]
+    config = measure.settings(dataset, size, **dict(changes))
+    device = find_device(config.device)
+    precision = precision or (["float32"] if slow_bf16(device) else ["float32", "bf16"])
     modes = [dict(precision=p, compile=c) for p in precision for c in ([False, True] if compile_ else [False])]
-    result = dict(provenance=provenance.provenance(device), config=config.fingerprint())
+    result = dict(provenance=provenance(device), config=config.fingerprint())
     result |= measure.measure(config, prepare(config.replace(train_size=0), folder), modes, workers, repeats, limit)
     paths = report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)
     click.echo(report.table(result))

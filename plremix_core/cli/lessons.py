@@ -1,14 +1,24 @@
-"""The command ``plremix lessons``."""
+"""The commands ``plremix lessons``, ``plremix lab`` and ``plremix claims``: notebooks."""
 
+import subprocess
 import sys
 import webbrowser
 from pathlib import Path
 
 import click
 
-from ..lessons import control_runs, runner
-from ..lessons import render as rendering
+from ..engine.files import ROOT
+from ..lessons import control_runs, render, runner
+from ..lessons.claims import TABLE, write
 from . import read_value
+
+LAB = [
+    "--ServerApp.ip=127.0.0.1",
+    f"--ServerApp.root_dir={ROOT}",
+    "--LabApp.default_url=/lab/tree/notebooks",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",  # calls nobody
+    "--LabApp.news_url=None",
+]
 
 
 @click.command("lessons")
@@ -19,9 +29,9 @@ from . import read_value
 @click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
 @click.option("--controls", is_flag=True, help="Every control of every claim in turn; the claims must fail. Long.")
 @click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
-@click.option("--render", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
+@click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
-def command(only, out, jobs, timeout, control, controls, parameters, render, open_) -> None:
+def lessons(only, out, jobs, timeout, control, controls, parameters, rendered, open_) -> None:
     """Run notebooks headless and write OUT/index.html and OUT/result.json.
 
     \b
@@ -35,10 +45,24 @@ def command(only, out, jobs, timeout, control, controls, parameters, render, ope
         sys.exit(bool(wrong))
     values = dict(parameters) | ({"control": control} if control else {})
     results = runner.run_lessons(paths, out, values, timeout, jobs)
-    click.echo(rendering.summary(results))
+    click.echo(render.summary(results))
     click.echo(f"index: {out / 'index.html'}")
-    if render:
-        rendering.render(results, out)
+    if rendered:
+        render.render(results, out)
     if open_:
         webbrowser.open((out / "index.html").resolve().as_uri())
     sys.exit(any(result.status != "ok" for result in results))
+
+
+@click.command("lab")
+@click.argument("arguments", nargs=-1)
+def lab(arguments) -> None:
+    """Start JupyterLab on localhost at notebooks/, with a token; ARGUMENTS go to JupyterLab."""
+    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", *LAB, *arguments]))
+
+
+@click.command("claims")
+def claims() -> None:
+    """Write data/claims.csv: equation, function, tests, notebook, claim and the controls that break it."""
+    found = write()
+    click.echo(f"{found['claim'].nunique()} claims, {found['id'].nunique()} equations and mechanisms: {TABLE}")

@@ -1,12 +1,14 @@
-"""The command ``plremix sweep``."""
+"""The commands ``plremix sweep`` and ``plremix report``: many runs."""
 
 import sys
+import webbrowser
 from pathlib import Path
 
 import click
 
 from ..engine.files import ROOT
-from ..sweeps import grid, run_all
+from ..sweeps import grid, results, run_all
+from ..sweeps.report import write
 
 
 @click.command("sweep")
@@ -19,7 +21,7 @@ from ..sweeps import grid, run_all
 @click.option("--retry-failed", is_flag=True, help="Do failed runs again.")
 @click.option("--dry-run", is_flag=True, help="List the runs and the time they may take; do nothing.")
 @click.option("--status", is_flag=True, help="List the runs and how far they are; do nothing.")
-def command(path, out, jobs, dry_run, status, only, **options) -> None:
+def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
     """Do every run of GRID (a small YAML file), or go on with it.
 
     \b
@@ -40,3 +42,17 @@ def command(path, out, jobs, dry_run, status, only, **options) -> None:
         sys.exit(130)
     click.echo(f"{run_all.count(states)}; plremix report {out}")
     sys.exit(set(states.values()) != {"done"})
+
+
+@click.command("report")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--record", is_flag=True, help="Also write data/results/<grid>.csv and .json, for committing.")
+@click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
+def report(folder, record, open_) -> None:
+    """Write FOLDER/report.html: what a sweep came to, in tables and curves."""
+    page = write(folder)
+    click.echo(f"report: {page}")
+    for path in results.record(folder) if record else []:
+        click.echo(f"recorded: {path}")
+    if open_:
+        webbrowser.open(page.resolve().as_uri())

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -17,11 +18,10 @@ from ..presets import PROFILES, for_folder, preset
 from ..trainer import Trainer
 from . import read_value
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = sorted(dataclasses.fields(Config), key=lambda field: GROUPS.index(field.metadata["group"]))
 HEAD = """# Settings
 
-Every field of `Config` is an option of `plremix train` and an argument of `preset`. The defaults are the paper's for
-CIFAR-10 with half of the labels drawn anew; `presets.py` has the other data sets. From `plremix train --settings`.
+Options of `plremix train` and arguments of `preset`, with the paper's values for CIFAR-10. From `train --settings`.
 
 | group | setting | default | meaning |
 |---|---|---|---|"""
@@ -31,13 +31,11 @@ class Grouped(click.Command):
     """A command whose help has the fields of Config under the headings of GROUPS."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows: dict[str, list] = {group: [] for group in ("run", *GROUPS)}
-        for option in self.get_params(ctx):
-            group = FIELDS[option.name].metadata["group"] if option.name in FIELDS else "run"
-            rows[group].append(option.get_help_record(ctx))
-        for group in rows:
+        groups = {field.name: field.metadata["group"] for field in FIELDS}
+        for group in ("run", *GROUPS):
+            options = [option for option in self.get_params(ctx) if groups.get(option.name, "run") == group]
             with formatter.section(f"Options: {group}"):
-                formatter.write_dl(rows[group])
+                formatter.write_dl([option.get_help_record(ctx) for option in options])
 
 
 def describe(field: dataclasses.Field) -> str:
@@ -58,28 +56,23 @@ def make_option(field: dataclasses.Field) -> click.Option:
 
 def tabulate_settings() -> str:
     """Return all settings as a Markdown page, committed as ``data/settings.md``."""
-    lines = [HEAD]
-    for field in sorted(FIELDS.values(), key=lambda field: GROUPS.index(field.metadata["group"])):
-        default = json.dumps(field.default)
-        lines.append(f"| {field.metadata['group']} | `{field.name}` | `{default}` | {describe(field)} |")
-    return "\n".join(lines)
+    rows = [(field.metadata["group"], f"`{field.name}`", f"`{json.dumps(field.default)}`") for field in FIELDS]
+    return "\n".join([HEAD, *(f"| {' | '.join(row)} | {describe(field)} |" for row, field in zip(rows, FIELDS))])
 
 
-def require_alone() -> None:
-    """Refuse options beside --resume that would be ignored."""
-    context = click.get_current_context()
-    kept = ("resume", "folder", "images", "device")
-    asked = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    others = ", ".join("--" + name.replace("_", "-") for name in asked if name not in kept)
-    require(not others, "options beside --resume", "--data, --images or --device", others, "A run keeps its settings.")
+def refuse(names: Iterable[str], beside: str, rule: str, remedy: str) -> None:
+    """Refuse options that would be ignored beside another one."""
+    source = click.get_current_context().get_parameter_source
+    given = ["--" + name.replace("_", "-") for name in names if source(name) is ParameterSource.COMMANDLINE]
+    require(not given, f"options beside {beside}", rule, ", ".join(given), remedy)
 
 
 def configure(images: Path | None, settings: dict[str, object], **options: object) -> Config:
     """Make the settings of a named data set, or of a folder of images."""
     if images is None:
         return preset(**(dict(dataset="fashion_mnist") | settings), **options)
-    unused = [f"--{name}" for name in ("dataset", "noise", "rate", "label-file") if name.replace("-", "_") in settings]
-    require(not unused, "options beside --images", "none of data set and noise", ", ".join(unused), "Leave them out.")
+    named = ("dataset", "noise", "rate", "label_file")
+    refuse(named, "--images", "none of data set and noise", "Leave them out.")
     config = for_folder(len(folders.own(images).names), **options, **settings)
     click.echo(f"lambda_u = {config.lambda_u:g}: 0 suits mild noise; if half of the labels are random, try 25")
     return config
@@ -102,7 +95,7 @@ def describe_labels(trainer: Trainer) -> str:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for checkpoints, history.csv and log.txt.")
 @click.option("--resume", type=click.Path(path_type=Path, exists=True), help="Folder of a run to go on with.")
 @click.option("--settings", "listed", is_flag=True, help="Print all settings as a Markdown page and stop.")
-def command(profile, released, folder, images, out, resume, listed, **fields) -> None:
+def train(profile, released, folder, images, out, resume, listed, **fields) -> None:
     """Train one method on one data set; every field of Config is an option.
 
     Without an option the preset of the data set and the profile decides; the defaults shown are the paper's for
@@ -119,7 +112,8 @@ def command(profile, released, folder, images, out, resume, listed, **fields) ->
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     settings = {name: value for name, value in fields.items() if value is not None}
     if resume:
-        require_alone()
+        others = [name for name in ("profile", "released", "out", *fields) if name != "device"]
+        refuse(others, "--resume", "--data, --images or --device", "A run keeps its settings.")
         trainer = Trainer.resume(resume, data_folder=images or folder, device=settings.get("device"))
     else:
         config = configure(images, settings, profile=profile, released=released)
@@ -133,11 +127,10 @@ def command(profile, released, folder, images, out, resume, listed, **fields) ->
         click.echo(f"stopped; {kept}", err=True)
         sys.exit(130)
     if folder:
-        result = dict(fingerprint=trainer.config.fingerprint()) | trainer.run.outcome(trainer.state_dict(), history)
-        write_json(folder / "result.json", result)
+        write_json(folder / "result.json", dict(fingerprint=trainer.config.fingerprint()) | trainer.outcome())
     click.echo(f"last {history.last:.4f} (mean of the last epochs), best {history.best:.4f} (picked on the test set)")
     if history.chosen == history.chosen:
         click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
 
 
-command.params += [make_option(field) for field in FIELDS.values()]
+train.params += [make_option(field) for field in FIELDS]
