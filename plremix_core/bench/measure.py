@@ -5,6 +5,7 @@ import itertools
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -25,10 +26,10 @@ SMALL = dict(width=16, blocks=(1, 1, 1, 1), stem_stride=2, batch_size=64, epochs
 SIZES = (1000, 2000, 5000, 10000, 20000, 50000)  # images of the growth
 
 
-def settings(dataset: str, size: int, steps: int = 0, **changes: object) -> Config:
-    """Make settings of a small backbone without warm-up: `size` images, `steps` a network; 0 = each image once."""
+def settings(dataset: str, size: int, **changes: object) -> Config:
+    """Make settings of a small backbone without warm-up; both networks together see each of `size` images once."""
     config = from_dict(SMALL | dict(dataset=dataset, train_size=size) | changes | dict(warm_up=0))
-    return config.replace(steps_per_epoch=steps or max(1, size // (2 * config.batch_size)))
+    return config.replace(steps_per_epoch=max(1, size // (2 * config.batch_size)))
 
 
 def shrink(data: Dataset, size: int) -> Dataset:
@@ -47,6 +48,15 @@ def time_call(call: Callable[[], object], device: torch.device) -> float:
     call()
     wait()
     return time.perf_counter() - start
+
+
+def time_in_turn(calls: dict[str, Callable[[], object]], device: torch.device, repeats: int) -> dict[str, list[float]]:
+    """Time calls `repeats` + 1 times, in turn, so that a busy machine is busy for all of them; seconds by name."""
+    times = {name: [] for name in calls}
+    for _ in tqdm(range(repeats + 1), desc=", ".join(calls)):
+        for name, call in calls.items():
+            times[name].append(time_call(call, device))
+    return times
 
 
 def summarise(seconds: list[float]) -> dict[str, float | list[float]]:
@@ -75,7 +85,7 @@ def count_step_flop(config: Config, data: Dataset) -> int:
 
 
 def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int], repeats: int) -> list[dict]:
-    """Time an epoch of both networks by every engine, in turn, so that a busy machine is busy for all of them.
+    """Time an epoch of both networks by every engine.
 
     Every entry of `workers` is a plain trainer, with as many processes of its DataLoader; every one of `modes`, for
     example ``{"precision": "bf16", "compile": True}``, is ours with these changes to the settings. The first of
@@ -83,16 +93,12 @@ def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int]
     """
     if any(mode.get("compile") for mode in modes):  # every mode compiles the same code, 8 variants are torch's limit
         torch._dynamo.config.recompile_limit = 8 * len(modes)
-    engines: dict[str, PlainTrainer | Trainer] = {}
-    for count in workers:
-        engines[f"plain, {count} workers"] = PlainTrainer(config, data, count)
+    engines = {f"plain, {count} workers": PlainTrainer(config, data, count) for count in workers}
     for mode in modes:
         changed = config.replace(**mode)
         engines[f"ours, {changed.precision}" + ", compiled" * changed.compile] = Trainer(changed, data)
-    times = {name: [] for name in engines}
-    turns = itertools.product(range(repeats + 1), engines.items())
-    for epoch, (name, engine) in tqdm(turns, total=(repeats + 1) * len(engines), desc="engines", unit="epoch"):
-        times[name].append(time_call(partial(engine.run_epoch, epoch), engine.device))
+    epochs = {name: partial(next, map(engine.run_epoch, itertools.count())) for name, engine in engines.items()}
+    times = time_in_turn(epochs, provenance.find_device(config.device), repeats)
     return [dict(engine=name, epoch=summarise(taken[1:]), first=taken[0]) for name, taken in times.items()]
 
 
@@ -101,32 +107,26 @@ def time_parts(config: Config, data: Dataset, repeats: int, plain: bool) -> dict
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(config, data, folder)
         trainer.rows = [trainer.run_epoch(0)] * 400  # a long training's history
-        order = torch.arange(2 * config.steps_per_epoch * 2 * config.batch_size) % len(data.images)
-
-        def views() -> None:
-            rows = order.view(-1, 2 * config.batch_size)
-            for _ in batches.passes(trainer.images, rows, 2, 2, config, trainer.statistics, generator(0)):
-                pass
-
-        def split() -> None:
-            for which, net in enumerate(trainer.nets):
-                trainer.split(trainer.per_sample(net), 0, which)
-
-        def test() -> None:
-            trainer.accuracy(data.test_images, data.test_labels)
-
-        calls = dict(views=views, divide=split, test=test, checkpoint=trainer.save)
+        order = torch.arange(4 * config.steps_per_epoch * config.batch_size) % len(data.images)
+        made = trainer.images, order.view(-1, 2 * config.batch_size), 2, 2, config, trainer.statistics
+        nets = list(enumerate(trainer.nets))
+        calls = {
+            "views": lambda: deque(batches.passes(*made, generator(0)), maxlen=0),
+            "divide": lambda: [trainer.split(trainer.per_sample(net), 0, which) for which, net in nets],
+            "test": lambda: trainer.accuracy(data.test_images, data.test_labels),
+            "checkpoint": trainer.save,
+        }
         if plain:
             loader = PlainTrainer(config, data).loader(data.images, data.given, FOUR, order, config.batch_size)
-            calls["plain views"] = lambda: [None for _ in loader]
-        turns = range(repeats + 1)  # the first does not count
-        return {n: summarise([time_call(call, trainer.device) for _ in turns][1:]) for n, call in calls.items()}
+            calls["plain views"] = lambda: deque(loader, maxlen=0)
+        times = time_in_turn(calls, trainer.device, repeats)
+    return {name: summarise(taken[1:]) for name, taken in times.items()}
 
 
 def grow(config: Config, whole: Dataset, sizes: list[int]) -> list[dict]:
-    """Time an epoch that sees each image once, for every number of images."""
+    """Time the second epoch that sees each image once, for every number of images."""
     rows = []
-    for size in tqdm(sizes, desc="growth with N"):
+    for size in sizes:
         steps = max(1, size // (2 * config.batch_size))
         trainer = Trainer(config.replace(train_size=size, steps_per_epoch=steps), shrink(whole, size))
         trainer.run_epoch(0)

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from .. import plots
 from ..engine.files import write_atomic
 
@@ -26,23 +24,22 @@ def limit(result: dict) -> str:
     """Say what the views cost, and how fast an engine could be in which nothing but the networks took time."""
     if "plain views" not in result["parts"]:
         return "no plain trainer was measured"
-    views = {name: result["parts"][name]["median"] for name in ("plain views", "views")}
+    plain, ours = (result["parts"][name]["median"] for name in ("plain views", "views"))
     row = next(row for row in result["engines"] if row["engine"].startswith("ours"))
     alone = shares(result)["networks"] * row["epoch"]["median"]
     most = baseline(result)["epoch"]["median"] / alone
     return (
-        f"views of an epoch: plain {views['plain views']:.3f} s, ours {views['views']:.3f} s; our steps "
-        f"without them {alone:.3f} s ({row['engine']}); if nothing else took time its ratio would be {most:.2f}"
+        f"views of an epoch: plain {plain:.3f} s, ours {ours:.3f} s; our steps without them {alone:.3f} s "
+        f"({row['engine']}); if nothing else took time its ratio would be {most:.2f}"
     )
 
 
 def rates(result: dict, row: dict) -> dict[str, float]:
     """Steps, images and FLOP a second of an engine's whole epoch, and its share of the peak."""
-    work, seconds = result["work"], row["epoch"]["median"]
-    steps = 2 * work["steps"]
-    flops = work["step_flop"] * steps / seconds
-    peak = result["peak_flops"]["bf16" if "bf16" in row["engine"] else "float32"]
-    return dict(steps=steps / seconds, images=2 * work["batch"] * steps / seconds, flops=flops, share=flops / peak)
+    work, peak = result["work"], result["peak_flops"]["bf16" if "bf16" in row["engine"] else "float32"]
+    steps = 2 * work["steps"] / row["epoch"]["median"]
+    flops = work["step_flop"] * steps
+    return dict(steps=steps, images=2 * work["batch"] * steps, flops=flops, share=flops / peak)
 
 
 def table(result: dict) -> str:
@@ -72,10 +69,8 @@ def save(result: dict, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.json", folder / f"{name}.png"]
     write_atomic(paths[0], json.dumps(result, indent=1).encode())
-    engines = {row["engine"]: np.array(row["epoch"]["all"]) for row in result["engines"]}
-    images = np.array([row["images"] for row in result["growth"]["images"]])
-    seconds = np.array([row["epoch"]["median"] for row in result["growth"]["images"]])
+    engines = {row["engine"]: {"": row["epoch"]["all"]} for row in result["engines"]}
     where, work = result["provenance"], result["work"]
-    title = f"{work['dataset']}, {work['images']} images, {where['processor']}, {where['threads']} threads"
-    plots.bench(engines, images, seconds, title=title).savefig(paths[1], dpi=90)
+    title = f"{work['dataset']}, {work['images']} images\n{where['processor']}, {where['threads']} threads"
+    plots.dots([engines], [title], ["seconds an epoch of both networks"]).savefig(paths[1], dpi=90)
     return paths
