@@ -1,5 +1,6 @@
 """Curves over epochs or another count: every seed thin behind the mean of the seeds."""
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,9 +27,7 @@ def curves(
     titles, ylabels : list of str
         One a panel; a title is the finding, a label the quantity and its unit.
     x : ndarray of shape (E,), optional
-        Places on the horizontal axis instead of 1, 2, ...
-    xlabel : str
-        Label of that axis.
+        Places on the horizontal axis, which `xlabel` names, instead of 1, 2, ...
     ticks : list of str or int, optional
         What stands at its E places instead of 1, 2, ...
     sharey : bool
@@ -82,28 +81,19 @@ def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     name : str
         Of the method.
     """
-    figure, axes = panels(3, width=12, height=3.6)
-    accuracy = {name: table, "cross-entropy": baseline}
-    accuracy = {method: one["test_accuracy"].to_numpy()[None] for method, one in accuracy.items()}
-    auc, called = (
-        {f"network {n}": table[f"{column}_{n}"].to_numpy()[None] for n in (1, 2) if f"{column}_{n}" in table}
-        for column in ("auc", "clean")
-    )
-    axes[0, 2].axhline(clean, color=UNUSED, linestyle="--", label="true number")
-    for ax, group in zip(axes[0], (accuracy, auc, called)):
-        _lines(ax, group)
+    accuracy = {name: table["test_accuracy"].to_numpy(), "cross-entropy": baseline["test_accuracy"].to_numpy()}
+    ends = [values[-10:].mean() for values in accuracy.values()]  # as `History.last`
+    series = [{method: values[None] for method, values in accuracy.items()}]
+    titles = ["Last ten epochs: {} {:.0%},\ncross-entropy {:.0%}".format(name, *ends)]
+    labels = ["test accuracy (fraction)", "AUC of p(clean)", "samples called clean"]
+    if "auc_1" in table:
+        auc, called = ({f"network {n}": table[f"{c}_{n}"].to_numpy()[None] for n in (1, 2)} for c in ("auc", "clean"))
+        series += [auc, called | {"true number": np.full((1, len(table)), clean)}]
+        titles += [f"The split ends at AUC {auc['network 1'][0, -1]:.2f}"]
+        titles += [f"{called['network 1'][0, -1]:,.0f} are called clean, {clean:,} are"]
+    figure = curves(series, titles, labels[: len(series)])
+    for ax in figure.axes:
         ax.axvline(warm_up + 0.5, color=UNUSED, linewidth=0.8)
-        ax.set(xlabel="epochs trained", xlim=(0.5, len(table) + 0.5))
-        if group:
-            ax.legend()
-    ends = [values[0, -10:].mean() for values in accuracy.values()]  # as `History.last`
-    axes[0, 0].set_title("Last ten epochs: {} {:.0%},\ncross-entropy {:.0%}".format(name, *ends))
-    axes[0, 0].set_ylabel("test accuracy (fraction)")
-    if auc:
-        axes[0, 1].set_title(f"The split ends at AUC {auc['network 1'][0, -1]:.2f}")
-        axes[0, 2].set_title(f"{called['network 1'][0, -1]:,.0f} are called clean, {clean:,} are")
-    axes[0, 1].set_ylabel("AUC of p(clean)")
-    axes[0, 2].set_ylabel("samples called clean")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
+import seaborn as sns
 from matplotlib.figure import Figure
 
 from .style import CLEAN, COLOURS, NOISY, UNUSED, in_style, legend_below, panels
@@ -52,18 +53,14 @@ def _count_spots(ax, x, y) -> None:
 def candidate_sets(member, given, true, class_names) -> Figure:
     """Candidate sets `member` (B, C) bool as a picture, with given and true labels (B,) marked."""
     figure, axes = panels(1, width=7.2, height=3.6)
-    ax, samples, right = axes[0, 0], np.arange(len(given)), given == true
-    ax.imshow(member.T, cmap=mpl.colors.ListedColormap(["white", "#BFDFF2"]), aspect="auto", origin="lower")
-    ax.plot(samples, true, "s", color="black", markersize=17, fillstyle="none", label="true label")
-    ax.plot(samples[right], given[right], "o", color=CLEAN, markersize=8, label="given label, right")
+    ax, places, right = axes[0, 0], np.arange(len(given)) + 0.5, given == true
+    shades = mpl.colors.ListedColormap(["white", "#BFDFF2"])
+    sns.heatmap(member.T, ax=ax, cmap=shades, cbar=False, linewidths=1, linecolor="#DDDDDD", yticklabels=class_names)
+    ax.invert_yaxis()
+    ax.plot(places, true + 0.5, "s", color="black", markersize=17, fillstyle="none", label="true label")
+    ax.plot(places[right], given[right] + 0.5, "o", color=CLEAN, markersize=8, label="given label, right")
     style = dict(color=NOISY, markersize=9, markeredgewidth=2.5, label="given label, wrong")
-    ax.plot(samples[~right], given[~right], "x", **style)
-    ax.set_xticks(np.arange(len(given) + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(len(class_names) + 1) - 0.5, minor=True)
-    ax.grid(which="minor", color="#DDDDDD")
-    ax.tick_params(which="minor", length=0)
-    ax.set_xticks(samples)
-    ax.set_yticks(range(len(class_names)), class_names)
+    ax.plot(places[~right], given[~right] + 0.5, "x", **style)
     ax.set(title="No shaded row in common: the two samples repel", xlabel="sample (number)", ylabel="class")
     legend_below(figure)
     return figure
