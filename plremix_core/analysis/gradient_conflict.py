@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import batches, losses
+from .. import batches, losses, steps
 from ..engine.checks import require
 from ..engine.seeds import generator
 from ..trainer import Trainer
@@ -27,19 +27,11 @@ class Parts(NamedTuple):
 def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temperature: float) -> Parts:
     """Split the gradient of FlatNCE into alignment and the repulsion of two kinds of negative pairs.
 
-    The values of the parts mean nothing, only their gradients: an anchor is pulled to its positive and pushed from each
-    negative by its weight in the softmax over the negatives.
+    Only the gradients of the parts mean something: an anchor is pulled to its positive and pushed from each negative by
+    its weight in the softmax over the negatives. Repulsion is `same` for the pairs that `same_class` (B, B) marks, for
+    the rest `other`. Other arguments as for `losses.similarities`, with two views (B, 2, D) only.
 
-    Parameters
-    ----------
-    projections, mask, temperature : Tensor of shape (B, 2, D), Tensor of shape (B, B), float
-        As for `losses.similarities`, which refuses the same values; two views only.
-    same_class : Tensor of shape (B, B), bool
-        Pairs whose repulsion is called `same`; that of the rest is `other`.
-
-    Source
-    ------
-    The paper (arXiv:2402.17589v2) sets out from this conflict and does not measure it.
+    Source: the paper (arXiv:2402.17589v2) sets out from this conflict and does not measure it.
     """
     positives, scaled = losses.similarities(projections, mask, temperature)  # (2B, 1), (2B, 2B)
     require(positives.shape[1] == 1, "projections", "of two views", tuple(projections.shape), "Pass (B, 2, D).")
@@ -73,7 +65,7 @@ def mean_gradients(net: nn.Module, batches: list, terms: Callable[..., dict[str,
     layers = [[*body.stem.parameters(), *body.bn.parameters()], *([*block.parameters()] for block in body.layers)]
     total: dict[str, list[Tensor]] = {}
     for index, weak, strong in batches:
-        projections = net.project(strong.flatten(0, 1)).unflatten(0, (2, -1)).transpose(0, 1)  # -> (B, 2, D)
+        projections = steps.project_views(net, strong, None)  # (B, 2, D)
         for name, scalar in terms(index, net.classify(weak[0]), projections).items():
             grads = iter(torch.autograd.grad(scalar, sum(layers, []), retain_graph=True, materialize_grads=True))
             flat = [torch.cat([next(grads).flatten() for _ in layer]) / len(batches) for layer in layers]

@@ -15,12 +15,9 @@ MEASURED = 8  # batches that are looked at after an epoch
 def negative_pairs(projections: Tensor, mask: Tensor, true: Tensor, temperature: float) -> dict[str, float]:
     """Say what the negative pairs of a batch are, knowing the true labels (B,); projections are (B, V, D).
 
-    Returns
-    -------
-    dict of str to float
-        `false_negatives`: share of the negative pairs that have one true class. `false_weight`: their share of an
-        anchor's softmax weight over its negatives. `nearest_negative`: largest cosine of an anchor with a negative.
-        The last two are means over the anchors that have a negative. Empty without negatives.
+    `false_negatives` is the share of the negative pairs that have one true class, `false_weight` their share of an
+    anchor's softmax weight over its negatives, `nearest_negative` the largest cosine of an anchor with a negative; the
+    last two are means over the anchors that have a negative. Empty without negatives.
     """
     _, scaled = losses.similarities(projections, mask, temperature)
     negative, views = scaled > -torch.inf, projections.shape[1]

@@ -18,12 +18,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run
 
 
 def rank(trainer: Trainer) -> pd.DataFrame:
-    """Rank all training images, the most suspect label first.
-
-    Parameters
-    ----------
-    trainer : Trainer
-        Trained past its warm-up; one of a finished run by `Trainer.resume`.
+    """Rank all training images, the most suspect label first; a trainer that has not warmed up is refused.
 
     Returns
     -------
@@ -34,16 +29,10 @@ def rank(trainer: Trainer) -> pd.DataFrame:
         against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
         loss, the largest first; where it is equal, by p_clean.
 
-    Raises
-    ------
-    ValueError
-        If the trainer has not finished its warm-up: there is no split yet.
-
     Differs
     -------
-    The release has no ranking. It is not by p_clean, which is made to decide: away from its boundary it is 0 or 1 to
-    many digits, and a mean of two that disagree is a half whatever the losses. The loss ranked better in eight of nine
-    runs (average precision; data/results/suspects.csv, notebook 08).
+    The release has no ranking. p_clean is made to decide: away from its boundary it is 0 or 1 to many digits. The loss
+    ranked better in eight of nine runs (average precision; data/results/suspects.csv, notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
@@ -51,18 +40,17 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     splits = [trainer.split(out, trainer.epoch, which) for which, out in enumerate(outputs)]
     confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
     data, names = trainer.data, np.array(trainer.data.class_names, dtype=object)
-    table = pd.DataFrame(
-        {
-            "index": range(len(data.given)),
-            **({"file": data.files} if data.files else {}),
-            "given": names[data.given.numpy()],
-            "suggested": names[suggested.numpy()],
-            "p_clean": np.mean([split.p_clean for split in splits], axis=0),
-            "confidence": confidence.numpy(),
-            "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
-            **({} if data.true is None else {"wrong": (data.true != data.given).numpy()}),
-        }
-    )
+    columns = {
+        "index": range(len(data.given)),
+        "file": data.files or None,
+        "given": names[data.given.numpy()],
+        "suggested": names[suggested.numpy()],
+        "p_clean": np.mean([split.p_clean for split in splits], axis=0),
+        "confidence": confidence.numpy(),
+        "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
+        "wrong": None if data.true is None else (data.true != data.given).numpy(),
+    }
+    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
     return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
 
 
@@ -73,9 +61,7 @@ def losses_over_epochs(trainer: Trainer) -> np.ndarray:
     the last epoch alone: one that is learnt by heart in the end was expensive for longer. Labels mistaken for
     look-alikes it ranks worse (notebook 08).
 
-    Source
-    ------
-    The idea is that of the area under the margin, arXiv:2001.10528, with the loss in place of the margin.
+    Source: the area under the margin, arXiv:2001.10528, with the loss in place of the margin.
     """
     losses = []
 
@@ -90,8 +76,6 @@ def losses_over_epochs(trainer: Trainer) -> np.ndarray:
 def precision_at(wrong: np.ndarray) -> np.ndarray:
     """Return the share of wrong labels among the first k of a ranking, for k = 1..N.
 
-    Examples
-    --------
     >>> precision_at(np.array([True, False, True, True]))
     array([1.        , 0.5       , 0.66666667, 0.75      ])
     """
@@ -99,31 +83,16 @@ def precision_at(wrong: np.ndarray) -> np.ndarray:
 
 
 def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
-    """Return a data set without its first suspects, or with the labels suggested for them.
+    """Return a data set without the first `count` suspects of a ranking, or (`how="relabel"`) as suggested for them.
 
-    Parameters
-    ----------
-    data : Dataset
-        That of the ranking; hold-out and test set stay as they are.
-    table : DataFrame
-        As from `rank`, in any order of its rows.
-    count : int
-        Rows, from the first, that are treated; in [0, N).
-    how : str
-        drop | relabel.
-
-    Raises
-    ------
-    ValueError
-        If `count` or `how` is not one of these.
+    `table` is as from `rank`, in any order of its rows; `count` lies in [0, N). Hold-out and test set stay.
     """
     require(0 <= count < len(data.given), "count", f"in [0, {len(data.given)})", count, "Keep some images.")
     require(how in ("drop", "relabel"), "how", "drop or relabel", how, "Check the spelling.")
     first = torch.from_numpy(table["index"].to_numpy()[:count].copy())
     if how == "relabel":
-        number = {name: c for c, name in enumerate(data.class_names)}
         given = data.given.clone()
-        given[first] = torch.tensor([number[name] for name in table["suggested"][:count]], dtype=torch.int64)
+        given[first] = torch.tensor([data.class_names.index(name) for name in table["suggested"][:count]]).long()
         return dataclasses.replace(data, given=given)
     kept = torch.ones(len(data.given), dtype=torch.bool)
     kept[first] = False
@@ -139,14 +108,9 @@ def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -
 def write_csv(table: pd.DataFrame, path: str | Path) -> None:
     """Write a ranking as CSV (UTF-8, RFC 4180), atomically; an existing file is replaced.
 
-    Names of classes and files are text from outside. A cell that a spreadsheet would run as a formula, because it
-    begins with = + - @, a tab or a line break, gets an apostrophe in front; the table itself keeps the name. What is
-    no valid Unicode is written as an escape.
+    Names of classes and files are text from outside: one that a spreadsheet would run as a formula gets an apostrophe
+    in front. What is no valid Unicode is written as an escape.
     """
-    safe = table.assign(**{name: table[name].map(_quote_formula) for name in TEXT if name in table})
-    content = safe.to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
+    quoted = {n: table[n].map(lambda cell: "'" * cell.startswith(FORMULA) + cell) for n in TEXT if n in table}
+    content = table.assign(**quoted).to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
     write_atomic(Path(path), content.encode("utf-8", "backslashreplace"))
-
-
-def _quote_formula(cell: str) -> str:
-    return "'" + cell if cell.startswith(FORMULA) else cell
