@@ -85,11 +85,10 @@ def count_step_flop(config: Config, data: Dataset) -> int:
 
 
 def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int], repeats: int) -> list[dict]:
-    """Time an epoch of both networks by every engine.
+    """Time an epoch of both networks by every engine; of the times, the first is told apart.
 
-    Every entry of `workers` is a plain trainer, with as many processes of its DataLoader; every one of `modes`, for
-    example ``{"precision": "bf16", "compile": True}``, is ours with these changes to the settings. The first of
-    `repeats` + 1 epochs does not count. A row has the engine, its epoch (seconds; see `summarise`) and the first one.
+    Engines are plain trainers with so many `workers` of their DataLoader, and ours with each of `modes`, changes to the
+    settings such as ``{"precision": "bf16", "compile": True}``.
     """
     if any(mode.get("compile") for mode in modes):  # every mode compiles the same code, 8 variants are torch's limit
         torch._dynamo.config.recompile_limit = 8 * len(modes)

@@ -1,6 +1,5 @@
 """The command ``plremix suspects``."""
 
-import logging
 from pathlib import Path
 
 import click
@@ -15,7 +14,6 @@ from ..trainer import Trainer
 @click.option("--out", type=click.Path(path_type=Path), help="The CSV file; by default suspects.csv in RUN.")
 def suspects(run, folder, out) -> None:
     """Rank the training images of RUN, a folder that train wrote, by how suspect their labels are."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     trainer = Trainer.resume(run, data_folder=folder)
     config = trainer.config
     if trainer.epoch < config.epochs:

@@ -11,16 +11,8 @@ from .style import CLASS_COLOURS, COLOURS, NOISY, UNUSED, in_style, panels
 def maps(finding: str, rows: list[dict], labels, names) -> Figure:
     """Small multiples of two-dimensional maps, coloured and marked by class, with one legend.
 
-    Parameters
-    ----------
-    finding : str
-        Title of the whole.
-    rows : list of dict of str to ndarray of shape (n, 2)
-        Maps by title, one row of panels an entry.
-    labels : ndarray of shape (n,), or list of list of such arrays
-        Class of each point; nested like `rows` if it is not the same everywhere.
-    names : sequence of str
-        One name a class.
+    An entry of `rows` is a row of panels: maps (n, 2) by title. `labels` (n,) are the classes of the points, or lists
+    of such arrays, nested like `rows`, where they are not the same everywhere; `names` are those of the classes.
     """
     columns = max(map(len, rows))
     figure, axes = panels(columns, len(rows), width=3.3 * columns + 1.2, height=3.0)

@@ -9,14 +9,8 @@ from .style import SMALL, in_style, panels
 def concept_map(nodes: dict, arrows: list, *, colours: dict) -> Figure:
     """Boxes and the ideas that lead from one to the next.
 
-    Parameters
-    ----------
-    nodes : dict of str to tuple
-        By number: x, y, text and kind of a box.
-    arrows : list of tuple of str
-        From, to, and what is handed on.
-    colours : dict of str to str
-        Fill of every kind of box, which is named in the legend.
+    `nodes` has x, y, text and kind of a box by number, `arrows` from, to and what is handed on, `colours` the fill of
+    every kind of box, which is named in the legend.
     """
     figure, axes = panels(1, width=11.5, height=5)
     ax = axes[0, 0]

@@ -70,16 +70,8 @@ def curve_grid(finding: str, rows: dict[str, list[dict]], titles: list[str]) -> 
 def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     """Curves of one training beside those of plain cross-entropy, and its splits.
 
-    Parameters
-    ----------
-    table, baseline : DataFrame
-        `History.table` of the method and of cross-entropy.
-    clean : int
-        True number of clean samples.
-    warm_up : int
-        Epochs before the first split, which a grey line ends.
-    name : str
-        Of the method.
+    `table` and `baseline` are `History.table` of the method called `name` and of cross-entropy, `clean` is the true
+    number of clean samples; a grey line ends the `warm_up` epochs before the first split.
     """
     accuracy = {name: table["test_accuracy"].to_numpy(), "cross-entropy": baseline["test_accuracy"].to_numpy()}
     ends = [values[-10:].mean() for values in accuracy.values()]  # as `History.last`

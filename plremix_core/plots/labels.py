@@ -9,18 +9,9 @@ from .style import CLEAN, COLOURS, NOISY, SMALL, UNUSED, in_style, legend_below,
 
 @in_style
 def image_grid(images, titles: list[str], wrong=None, columns: int = 10) -> Figure:
-    """Small pictures with a title each.
+    """Pictures (n, 1 or 3, H, W), uint8, with a title each, `columns` a row.
 
-    Parameters
-    ----------
-    images : ndarray of shape (n, 1 or 3, H, W), uint8
-        Pictures.
-    titles : list of str
-        One a picture.
-    wrong : ndarray of shape (n,), bool, optional
-        A cross and the colour of noisy samples before these titles, elsewhere a tick and that of clean ones.
-    columns : int
-        Pictures a row.
+    With `wrong` (n,), bool, titles have a cross and the colour of noisy samples, or a tick and that of clean ones.
     """
     rows = -(-len(images) // columns)
     figure, axes = panels(columns, rows, width=9.5, height=1.45)

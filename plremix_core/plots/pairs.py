@@ -12,16 +12,8 @@ from .style import CLEAN, COLOURS, NOISY, UNUSED, in_style, legend_below, panels
 def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
     """Points of two classes on a circle, and what pushes them along it; points in one spot are counted.
 
-    Parameters
-    ----------
-    angles : ndarray of shape (K, n)
-        Radians, one row a panel.
-    classes : ndarray of shape (n,), 0 or 1
-        Class of each point.
-    titles : list of str
-        One a panel.
-    pushes : dict of str to ndarray of shape (n,)
-        Arrows of the first panel by name, counter-clockwise if positive.
+    `angles` (K, n), radians, has one row a panel, `classes` (n,) are 0 or 1; `pushes` (n,) by name are the arrows of
+    the first panel, counter-clockwise if positive.
     """
     figure, axes = panels(len(angles), width=max(3.4 * len(angles), 5), height=3.8, subplot_kw=dict(aspect="equal"))
     x, y = np.cos(angles), np.sin(angles)

@@ -11,16 +11,8 @@ from .style import CLEAN, NOISY, UNUSED, in_style, legend_below, panels
 def loss_histograms(losses, noisy, grid, density, posterior, titles: list[str], *, threshold: float = 0.5) -> Figure:
     """Losses of the clean and of the noisy samples with the mixture fitted to them, one panel a split.
 
-    Parameters
-    ----------
-    losses : sequence of ndarray of shape (N,)
-        Losses scaled to [0, 1].
-    noisy : ndarray of shape (N,), bool
-        Samples whose given label is wrong.
-    grid, density, posterior : ndarray of shape (G,), sequences of (G,)
-        Shaded where the posterior of the clean component exceeds `threshold`.
-    titles : list of str
-        One a panel.
+    A panel has its `losses` (N,), scaled to [0, 1], and over the `grid` (G,) the mixture's `density` (G,) and the
+    `posterior` (G,) of its clean component; it is shaded where that exceeds `threshold`. `noisy` (N,) is bool.
     """
     figure, axes = panels(len(losses))
     bins = [i / 25 for i in range(26)]
@@ -44,14 +36,10 @@ def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: floa
 
     Parameters
     ----------
-    points : ndarray of shape (N, 2)
-        Classifier and prototype loss, scaled to [0, 1].
-    noisy : ndarray of shape (N,), bool
-        Samples whose given label is wrong.
+    points, noisy : ndarray of shape (N, 2), ndarray of shape (N,), bool
+        Classifier and prototype loss, scaled to [0, 1]; samples whose given label is wrong.
     posteriors : sequence of ndarray of shape (G, G)
         Probability of the clean component over a grid of the unit square; first index is the prototype loss.
-    titles : list of str
-        One a panel.
     """
     figure, axes = panels(len(posteriors), width=max(3.2 * len(posteriors), 5), height=3.6, sharey=True)
     for ax, posterior, title in zip(axes[0], posteriors, titles):
