@@ -11,9 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plremix_core import augment, data, gmm, losses, model
+from plremix_core import data, gmm, losses, model
 from plremix_core.config import Config, from_dict
-from plremix_core.data import label_files, noise
+from plremix_core.data import augment, label_files, noise
 from plremix_core.presets import for_folder, preset
 from plremix_core.sweeps import grid
 from plremix_core.trainer import Trainer
