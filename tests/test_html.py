@@ -55,7 +55,8 @@ def test_a_card_shows_the_cover_or_else_the_first_figure(tmp_path, cover, colour
 def test_the_index_tells_claims_times_device_and_reasons_and_escapes_everything(tmp_path):
     executed(tmp_path / "99_x.ipynb", False)
     page = html.write_index([result(), result(notebook="98_y", status="failed", reason=EVIL)], tmp_path).read_text()
-    for text in ("2 of 2 claims hold", "1 failed", "2.5 min", "5.0 min altogether", "CPU, 2 threads", "[0.5, nan &gt; 0]"):
+    told = ("2 of 2 claims hold", "1 failed", "2.5 min", "5.0 min altogether", "CPU, 2 threads", "[0.5, nan &gt; 0]")
+    for text in told:
         assert text in re.sub(r"\s+", " ", page), text
     assert "A subtitle &lt;script&gt;alert(1)&lt;/script&gt; of two lines." in page
     assert "<script" not in page and page.count("&lt;script&gt;") >= 6
