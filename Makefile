@@ -1,4 +1,4 @@
-# make lessons | make test | make check | make selftest | make lab
+# make lessons | make test | make check | make nightly | make selftest | make lab
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
 RECORD ?= runs/selftest.json
 
-.PHONY: lessons test check selftest lab render clean
+.PHONY: lessons test check nightly selftest lab render clean
 
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
@@ -21,6 +21,11 @@ check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -m "not slow and not long"
+
+# everything: also all notebooks, sweeps on a cluster and every control of every claim; hours
+nightly: $(TESTED)
+	$(BIN)/python -m pytest -m "long or not long"
+	$(BIN)/plremix lessons --controls
 
 # all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
 selftest: $(TESTED)

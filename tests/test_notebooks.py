@@ -163,7 +163,7 @@ def test_every_claim_can_fail_under_a_known_control_and_every_control_is_used():
     assert used == set(lesson.CONTROLS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_all_lessons_run_and_every_declared_claim_holds(tmp_path):
     results = runner.run_lessons(NOTEBOOKS, tmp_path / "lessons", {})
@@ -186,7 +186,7 @@ LIVE = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
     chosen = [*LIVE.items(), ("09", "no_faults"), ("09", "swap_prototypes")]  # the cheap ones; all: lessons --controls

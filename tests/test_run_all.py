@@ -110,7 +110,7 @@ def kill_a_worker_in_the_middle(folder: Path) -> int:
     raise AssertionError("no run was ever in the middle")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_twelve_runs_come_out_alike_here_and_on_a_cluster_whose_worker_is_killed(tmp_path):
     path, here, there = write(tmp_path), tmp_path / "here", tmp_path / "there"
     runs = grid.load(path).runs
