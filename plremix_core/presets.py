@@ -152,6 +152,6 @@ def _milestones(settings: dict, epochs: object) -> dict[str, object]:
         return -(-epoch * epochs // known["epochs"])
 
     kappa = {moved(start): k for start, k in known["kappa"]}
-    drops = dict.fromkeys(moved(drop) for drop in known["lr_drops"])
+    drops = dict.fromkeys(drop * epochs // known["epochs"] for drop in known["lr_drops"])
     found = {name: moved(known[name]) for name in ("warm_up", "ramp_epochs")}
     return found | dict(lr_drops=tuple(drops), kappa=tuple(kappa.items()))

@@ -55,8 +55,8 @@ class Trainer(Training):
         config, data = self.config, self.data
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
         options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
-        label_loss = config.spec.label_loss(len(data.given), data.num_classes)
-        options |= dict(kind=config.backbone, head=config.projector, label_loss=label_loss, generator=draws)
+        options |= dict(kind=config.backbone, head=config.projector, generator=draws)
+        options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
         net = model.Network(data.num_classes, data.images.shape[1], **options)
         return net.to(self.device, memory_format=torch.channels_last)
 
@@ -64,7 +64,7 @@ class Trainer(Training):
         """Train both networks for one epoch and return the row of the history."""
         start, config, spec = time.perf_counter(), self.config, self.config.spec
         semi, row = spec.semi and epoch >= config.warm_up, {"epoch": epoch, "kappa": config.kappa_at(epoch)}
-        if spec.semi and epoch == config.warm_up:
+        if spec.semi and epoch == config.warm_up == 0:
             self.start_prototypes()
         asked = semi or (spec.negatives == "relaxed" and epoch >= config.warm_up)  # each network asks its peer
         outputs = [self.per_sample(net) for net in self.nets] if asked else [None, None]
@@ -85,9 +85,10 @@ class Trainer(Training):
                 log.warning(
                     "epoch %d, network %d: there is no negative pair, the contrast does nothing", epoch, which + 1
                 )
-            bad = [name for name, value in found.items() if name in steps.COLUMNS and not np.isfinite(value)]
-            require_finite(bad, epoch)
+            require_finite([n for n, value in found.items() if n in steps.COLUMNS and not np.isfinite(value)], epoch)
             row |= {f"{name}_{which + 1}": value for name, value in found.items()}
+        if spec.semi and epoch == config.warm_up - 1:
+            self.start_prototypes()
         finite = all(value.isfinite().all() for net in self.nets for value in net.state_dict().values())
         require_finite([] if finite else ["weights"], epoch)
         row["test_accuracy"] = self.accuracy(self.data.test_images, self.data.test_labels)
@@ -251,10 +252,9 @@ class Trainer(Training):
 
     def _warn_of_collapse(self) -> None:
         """Name in the log a network that predicts one class for all images, or projects them to one point."""
-        last = len(self.given) - 1
-        some = torch.linspace(0, last, min(SAMPLE, last + 1), device=self.device).long()
+        some = torch.linspace(0, len(self.given) - 1, min(SAMPLE, len(self.given)), device=self.device).long()
         for which, net in enumerate(self.nets):
             logits, projection = self.predict(net, self.images[some])
-            seen = None if self.config.spec.negatives == "none" else projection
-            for text in health.collapsed(logits, seen, self.data.class_names, self.given):
+            trained = None if self.config.spec.negatives == "none" else projection
+            for text in health.collapsed(logits, trained, self.data.class_names, self.given):
                 log.warning("epoch %d, network %d %s", self.epoch, which + 1, text)

@@ -101,10 +101,10 @@ class Run:
             checkpoint.save(state, self.folder, epoch)
 
     def warnings(self) -> list[str]:
-        """Warnings of the log so far, without their line's beginning."""
+        """Warnings of the log so far, each once."""
         path = None if self.folder is None else self.folder / "log.txt"
         text = path.read_text("utf-8", "replace") if path and path.is_file() else ""
-        return [line for line in text.splitlines() if line.startswith(("warning: ", "error: "))]
+        return list(dict.fromkeys(line for line in text.splitlines() if line.startswith(("warning: ", "error: "))))
 
     def outcome(self, state: dict, history: History) -> dict[str, object]:
         """What a training came to and how it went, for ``result.json``.
