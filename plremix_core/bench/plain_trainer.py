@@ -1,9 +1,9 @@
 """A plain trainer of PLReMix, as its authors' release runs it: what `plremix bench` compares ours with.
 
 Views are made image by image with PIL in a DataLoader, evaluation runs in batches of 64 and writes its results sample
-by sample, losses are fetched from the device after every step, loaders are built anew for every pass. All else, such as
-networks, mixture, targets and losses, is Trainer's, so that only the engine differs. Left out on purpose: what the
-release wastes on disk (hashes of archives, histories in checkpoints).
+by sample, losses are fetched from the device after every step, weights lie contiguous, loaders are built anew for every
+pass. All else, such as networks, mixture, targets and losses, is Trainer's, so that only the engine differs. Left out
+on purpose: what the release wastes on disk (hashes of archives, histories in checkpoints).
 """
 
 from itertools import chain, repeat
@@ -54,6 +54,8 @@ class PlainTrainer(Trainer):
 
     def __init__(self, config: Config, data: Dataset, workers: int = 0) -> None:
         super().__init__(config, data)
+        for net in self.nets:
+            net.to(memory_format=torch.contiguous_format)  # of the weights
         self.workers, self.recipes = workers, recipes(config, data)
         self.rng = np.random.default_rng(config.seed)
         torch.manual_seed(config.seed)  # AutoAugment and the loaders draw from the global generator
