@@ -7,7 +7,7 @@ TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
 RECORD ?= runs/selftest.json
 
-.PHONY: lessons test check nightly selftest lab render clean
+.PHONY: lessons test check nightly claims selftest lab render clean
 
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
@@ -25,7 +25,11 @@ check: $(TESTED)
 # everything: also all notebooks, sweeps on a cluster and every control of every claim; hours
 nightly: $(TESTED)
 	$(BIN)/python -m pytest -m "long or not long"
-	$(BIN)/plremix lessons --controls
+	$(BIN)/python tests/control_runs.py
+
+# data/claims.csv: equation, function, tests, notebook, claim, controls
+claims: $(TESTED)
+	$(BIN)/python tests/claims_table.py
 
 # all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
 selftest: $(TESTED)

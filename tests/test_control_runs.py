@@ -1,11 +1,11 @@
 """Controls run one by one: pairs, shortened notebooks, and the record of what failed."""
 
+import control_runs
 import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core.lessons import control_runs
 from plremix_core.lessons.runner import Result, inspect, read, tags_of
 
 TABLE = "| claim | sentence |\n|---|---|\n| C9.1 | a |\n| C9.2 | b |\n| C9.3 | c |"

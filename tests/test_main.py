@@ -15,7 +15,7 @@ from plremix_core.__main__ import main, run
 from plremix_core.cli import COMMANDS, lessons, train
 from plremix_core.config import GROUPS, Config
 from plremix_core.engine.files import ROOT
-from plremix_core.lessons import claims, control_runs, runner
+from plremix_core.lessons import runner
 
 SMALL = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --limit-train 100 --holdout 20 --width 4 --blocks [1,1]".split()
 
@@ -133,18 +133,3 @@ def test_lessons_passes_parameters_on_and_opens_the_index_of_the_run(monkeypatch
     page = (tmp_path / "index.html").resolve().as_uri()
     assert done.exit_code == 0 and seen == [{"seed": 3, "rate": 0.5}, page]
     assert "1 of 1 claims hold, 0 notebooks failed" in done.output
-
-
-@pytest.mark.parametrize(("wrong", "code"), [([], 0), (["03 under all_negatives: still hold: C3.1"], 1)])
-def test_lessons_controls_fails_if_a_claim_holds_although_it_was_broken(monkeypatch, tmp_path, wrong, code):
-    monkeypatch.setattr(control_runs, "run_all", lambda paths, out, timeout, jobs: wrong)
-    done = invoke("lessons", "--only", "03", "--controls", "--out", str(tmp_path))
-    assert done.exit_code == code
-    assert (wrong[0] if wrong else "every claim fails under each of its controls") in done.output
-
-
-def test_claims_writes_the_table(monkeypatch, tmp_path):
-    written = claims.TABLE.read_text()
-    monkeypatch.setattr(claims, "TABLE", tmp_path / "claims.csv")
-    assert re.search(r"\d+ claims, \d+ equations", invoke("claims").output)
-    assert (tmp_path / "claims.csv").read_text().splitlines()[0] == written.splitlines()[0]

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import control_runs
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from plremix_core.lessons import control_runs, lesson, render, runner
+from plremix_core.lessons import lesson, render, runner
 
 NOTEBOOKS = sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb"))
 TAGS = {"parameters", "exercise", "solution", "lesson"}  # lesson: left out by grids

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import distributed
@@ -23,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from plremix_core.__main__ import main
 from plremix_core.engine import files
-from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME, ROOT
+from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME
 from plremix_core.sweeps import grid, run_all, run_one
 
 SMALL = dict(train_size=240, holdout=40, epochs=6, warm_up=2, steps_per_epoch=4, width=8, blocks=[1, 1], batch_size=8)
@@ -301,22 +302,12 @@ def test_there_is_one_run_a_visible_gpu_or_else_one_a_core(monkeypatch, visible,
     assert run_all.devices() == (len(gpus) or len(os.sched_getaffinity(0)))
 
 
-def test_estimates_follow_the_finished_runs(tmp_path):
+def test_the_time_is_forecast_by_the_finished_runs(tmp_path):
     found = grid.load(write(tmp_path))
-    guess = run_all.estimate(found.runs, tmp_path)
-    first = found.runs[0]
-    (tmp_path / first.name).mkdir()
-    known = dict(fingerprint=first.fingerprint, seconds=100 * run_all.SECONDS * run_all.work(first.config))
-    (tmp_path / first.name / "result.json").write_text(json.dumps(known))
-    after = run_all.estimate(found.runs, tmp_path)
-    assert set(guess) - set(after) == {first.name}
-    for name, seconds in after.items():
-        assert seconds - run_all.START == pytest.approx(100 * (guess[name] - run_all.START))
-
-
-def test_the_guess_is_near_the_recorded_seconds_of_the_bundled_set():
-    entries = {e["fingerprint"]: e["seconds"] for e in json.loads((ROOT / "data/results/lesson.json").read_text())}
-    runs = [c for c in grid.load(ROOT / "data" / "grids" / "lesson.yaml").runs if c.fingerprint in entries]
-    assert len(runs) >= 5
-    for c in runs:
-        assert 0.5 < run_all.SECONDS * run_all.work(c.config) / entries[c.fingerprint] < 2
+    first, *others = found.runs
+    assert "the time is known after the first" in run_all.forecast(found.runs, tmp_path, jobs=1)
+    run_one.prepare(tmp_path / first.name, first)
+    files.write_json(tmp_path / first.name / "result.json", dict(fingerprint=first.fingerprint, wall_seconds=60.0))
+    text = run_all.forecast(found.runs, tmp_path, jobs=2)
+    assert f"{first.name}  done" in text and text.count("to do") == len(others) + 1
+    assert f"about {timedelta(minutes=-(-len(others) // 2))} by the finished ones" in text

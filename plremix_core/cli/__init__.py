@@ -10,7 +10,6 @@ COMMANDS = {  # name: the file that has it, and what it does
     "suspects": ("suspects", "Rank the images of a run by how suspect their labels are."),
     "lessons": ("lessons", "Run notebooks without JupyterLab."),
     "lab": ("lessons", "Start JupyterLab at the notebooks."),
-    "claims": ("lessons", "Write the table of equations, tests and claims."),
     "sweep": ("sweep", "Do every run of a grid, or go on with it."),
     "report": ("sweep", "Write the report of a sweep."),
     "bench": ("bench", "Measure how fast this machine trains."),

@@ -1,4 +1,4 @@
-"""The commands ``plremix lessons``, ``plremix lab`` and ``plremix claims``: notebooks."""
+"""The commands ``plremix lessons`` and ``plremix lab``: notebooks."""
 
 import subprocess
 import sys
@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from ..engine.files import ROOT
-from ..lessons import control_runs, render, runner
-from ..lessons.claims import TABLE, write
+from ..lessons import render, runner
 from . import read_value
 
 LAB = [
@@ -27,11 +26,10 @@ LAB = [
 @click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
 @click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
-@click.option("--controls", is_flag=True, help="Every control of every claim in turn; the claims must fail. Long.")
 @click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
-def lessons(only, out, jobs, timeout, control, controls, parameters, rendered, open_) -> None:
+def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> None:
     """Run notebooks headless and write OUT/index.html and OUT/result.json.
 
     \b
@@ -39,10 +37,6 @@ def lessons(only, out, jobs, timeout, control, controls, parameters, rendered, o
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
     paths = [path for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
-    if controls:
-        wrong = control_runs.run_all(paths, out / "controls", timeout, jobs)
-        click.echo("\n".join(wrong) or f"every claim fails under each of its controls: {control_runs.RECORD}")
-        sys.exit(bool(wrong))
     values = dict(parameters) | ({"control": control} if control else {})
     results = runner.run_lessons(paths, out, values, timeout, jobs)
     click.echo(render.summary(results))
@@ -59,10 +53,3 @@ def lessons(only, out, jobs, timeout, control, controls, parameters, rendered, o
 def lab(arguments) -> None:
     """Start JupyterLab on localhost at notebooks/, with a token; ARGUMENTS go to JupyterLab."""
     sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", *LAB, *arguments]))
-
-
-@click.command("claims")
-def claims() -> None:
-    """Write data/claims.csv: equation, function, tests, notebook, claim and the controls that break it."""
-    found = write()
-    click.echo(f"{found['claim'].nunique()} claims, {found['id'].nunique()} equations and mechanisms: {TABLE}")

@@ -14,15 +14,12 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
-from ..config import Config
 from ..engine.checks import require
 from ..engine.files import write_json
 from . import run_one
 from .grid import Grid, GridRun
 
 POLL = 2.0  # seconds between two looks at the progress
-SECONDS = 5e-11  # per unit of `work`; one core of a server CPU, from the recorded runs of the bundled set
-START = 10  # seconds that a notebook takes to start
 PATIENCE = 15  # seconds to wait for a scheduler
 AGAIN = "Start the same command again: it goes on."
 BAR = "{percentage:3.0f} %|{bar}| {n:.1f} of {total} runs [{elapsed}, {remaining} left{postfix}]"
@@ -82,36 +79,15 @@ def status(chosen: list[GridRun], folder: Path) -> dict[str, str]:
     return {one.name: run_one.state(folder / one.name, one.fingerprint) for one in chosen}
 
 
-def work(config: Config) -> float:
-    """Rough cost of a training in operations; only ratios of it mean something."""
-    size = config.train_size or 50_000
-    steps = config.steps_per_epoch or size // (2 * config.batch_size)
-    warm_up = config.warm_up if config.spec.semi else config.epochs
-    images, semi_images = (18, 30) if config.spec.negatives != "none" else (6, 18)  # a sample and step, both networks
-    total = warm_up * steps * images * config.batch_size
-    total += (config.epochs - warm_up) * (steps * semi_images * config.batch_size + size)
-    side = (config.crop or config.image_size or (28 if config.dataset == "fashion_mnist" else 32)) / config.stem_stride
-    return 2.0 * total * side**2 * config.width**2 * sum(config.blocks) * 18
-
-
-def estimate(chosen: list[GridRun], folder: Path) -> dict[str, float]:
-    """Seconds that each unfinished run may take: by the finished runs of the folder, else by `SECONDS`."""
-    results = {one.name: run_one.result(folder / one.name, one.fingerprint) for one in chosen}
-    costs = {one.name: work(one.config) if one.config else 0.0 for one in chosen}
-    known = [name for name, found in results.items() if found and costs[name]]
-    rate = sum(results[name]["seconds"] for name in known) / sum(costs[name] for name in known) if known else SECONDS
-    return {name: START + costs[name] * rate for name, found in results.items() if not found}
-
-
 def forecast(chosen: list[GridRun], folder: Path, jobs: int = 0) -> str:
-    """List the runs and the time they may take, for the terminal."""
-    seconds = estimate(chosen, folder)
-    times = {name: str(timedelta(seconds=round(value))) for name, value in seconds.items()}
-    lines = [f"{one.name}  {times.get(one.name, 'done')}" for one in chosen]
-    lanes = min(jobs or devices(), max(len(seconds), 1))
-    total = timedelta(seconds=round(max([sum(seconds.values()) / lanes, *seconds.values()], default=0.0)))
-    note = "by finished runs" if len(seconds) < len(chosen) else "a rough guess for one core of a server CPU"
-    return "\n".join([*lines, f"{len(seconds)} of {len(chosen)} runs to do, about {total}, {lanes} at once ({note})"])
+    """List the runs and, once one of the folder is finished, the time that the others may take."""
+    results = [run_one.result(folder / one.name, one.fingerprint) for one in chosen]
+    taken = [found["wall_seconds"] for found in results if found]
+    todo, lanes = len(chosen) - len(taken), jobs or devices()
+    lines = [f"{one.name}  {'done' if found else 'to do'}" for one, found in zip(chosen, results)]
+    seconds = round(sum(taken) / max(len(taken), 1) * -(-todo // lanes))
+    note = f"about {timedelta(seconds=seconds)} by the finished ones" if taken else "the time is known after the first"
+    return "\n".join([*lines, f"{todo} of {len(chosen)} runs to do, {lanes} at once, {note}"])
 
 
 def progress(chosen: list[GridRun], folder: Path) -> str:

@@ -18,7 +18,6 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from plremix_core.engine import checkpoint, files
-from plremix_core.engine.history import History
 from plremix_core.lessons.lesson import CLAIM_MIME, FINISH_MIME
 from plremix_core.sweeps import grid, run_all, run_one
 from plremix_core.trainer import Trainer
@@ -163,22 +162,3 @@ def test_the_newest_of_ten_thousand_checkpoints_is_the_newest_by_number(tmp_path
         assert checkpoint.load_newest(tmp_path)["epoch"] == epoch
         assert [number for number, _ in checkpoint.saved(tmp_path)] == [epoch, epoch - 1][: epoch - 9994]
     tries(11)
-
-
-def test_lines_of_a_long_history_cost_no_more_for_each_epoch_than_at_the_start():
-    rows = [dict(epoch=e, total_1=1.0, test_accuracy=0.5) for e in range(3000)]
-    calls, lines = [], History.lines
-    trainer = Trainer(tiny.settings(), tiny.images(48))
-    trainer.rows = rows
-
-    def counted(self):
-        calls.append(len(self.table))
-        return lines(self)
-
-    History.lines = counted
-    try:
-        trainer.run_epoch = lambda epoch: dict(epoch=epoch, test_accuracy=0.5)
-        trainer.fit(progress=False)
-    finally:
-        History.lines = lines
-    assert calls and max(calls) == 1

@@ -10,12 +10,12 @@ import nbformat
 import pandas as pd
 import yaml
 
-from ..engine.checks import require
-from ..engine.files import ROOT, write_atomic
-from .runner import DECLARED, NOTEBOOKS, read
+from plremix_core.engine.checks import require
+from plremix_core.engine.files import ROOT, write_atomic
+from plremix_core.lessons.runner import DECLARED, NOTEBOOKS, read
 
 EQUATIONS, TABLE, TESTS = ROOT / "data" / "equations.yaml", ROOT / "data" / "claims.csv", ROOT / "tests"
-REMEDY = "Mend data/equations.yaml, then run `plremix claims`."
+REMEDY = "Mend data/equations.yaml, then run `make claims`."
 
 
 def declared() -> dict[str, dict]:
@@ -109,3 +109,8 @@ def _closest(tests: set[str], functions: list[str]) -> list[str]:
     own = {f"test_{part}.py" for name in functions for part in name.split(".")}
     words = ("equal", "literal", "naive", "golden", "agree")
     return sorted(tests, key=lambda t: (t.split("::")[0] not in own, not any(word in t for word in words), t))
+
+
+if __name__ == "__main__":
+    found = write()
+    print(f"{found['claim'].nunique()} claims, {found['id'].nunique()} equations and mechanisms: {TABLE}")
