@@ -20,19 +20,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run
 def rank(trainer: Trainer) -> pd.DataFrame:
     """Rank all training images, the most suspect label first; a trainer that has not warmed up is refused.
 
-    Returns
-    -------
-    DataFrame of N rows
-        index (place in the data), file (if the images come from files), given and suggested (names; suggested is the
-        argmax of the summed logits of both networks), p_clean (mean of both networks' splits, in [0, 1]),
-        confidence (probability of the suggested class under the summed logits, in [0, 1]), loss (classifier loss
-        against the given label, mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by
-        loss, the largest first; where it is equal, by p_clean.
-
-    Differs
-    -------
-    The release has no ranking. p_clean is made to decide: away from its boundary it is 0 or 1 to many digits. The loss
-    ranked better in eight of nine runs (average precision; data/results/suspects.csv, notebook 08).
+    Returns a row an image: index (place in the data), file (if the images come from files), given and suggested (names;
+    suggested is the argmax of the summed logits of both networks), p_clean (mean of both networks' splits), confidence
+    (probability of the suggested class), loss (classifier loss against the given label, mean of both networks, nats),
+    and wrong (bool) if the true labels are known. Sorted by loss, the largest first, because p_clean is 0 or 1 to many
+    digits away from its boundary (the loss ranked better in eight of nine runs; data/results/suspects.csv).
     """
     least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")

@@ -68,16 +68,9 @@ def from_arrays(
 ) -> Dataset:
     """Make a data set of arrays, which are copied.
 
-    Parameters
-    ----------
-    images, test_images : ndarray of shape (N, H, W) or (N, H, W, 3), uint8
-        Grey or colour images.
-    given, test_labels : ndarray of shape (N,), integers in [0, C)
-        Given labels of the training images; true labels of the test images.
-    true : ndarray of shape (N,), optional
-        True labels of the training images, to measure the split by.
-    statistics : pair of tuples of float, optional
-        Mean and deviation a channel, pixels in [0, 1]; by default measured on `images`.
+    Images are uint8 of shape (N, H, W) or (N, H, W, 3), labels integers in [0, C): `given` those of the training images,
+    which may be wrong, `test_labels` true ones. `true` labels (N,) measure splits. `statistics`, mean and deviation
+    of each channel with pixels in [0, 1], are by default measured on `images`.
     """
     for key, array in (("images", images), ("test_images", test_images)):
         shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)

@@ -29,18 +29,11 @@ def from_folder(
 ) -> Dataset:
     """Make a data set of your own images, whose true labels are unknown.
 
-    Parameters
-    ----------
-    train, test : str
-        Inside `root`: a folder with one folder a class, or a list file with a line ``path label`` an image, paths
-        relative to `root`. Without `train` the class folders lie in `root` itself; without `test` there is no test set.
-    image_size : int
-        Side of the square images, pixels: shorter sides are resized to it. 0 = all files already have one shape.
-    class_names : tuple of str, optional
-        Classes in order of their numbers; by default the names of the folders, sorted.
-    memory : int, optional
-        Bytes that the images may take in memory, by default half of what is free. More stay in their files and are
-        read while training.
+    `train` and `test` are, in `root`, a folder with one folder a class, or a list file with a line ``path label`` an
+    image, paths relative to `root`. Without `train` the class folders lie in `root` itself; without `test` there is no
+    test set. Images become squares of `image_size` pixels (0 = all files already have one shape). Classes are numbered
+    in the order of `class_names`, by default the folders' names, sorted. Images that need more than `memory` bytes, by
+    default half of what is free, stay in their files and are read while training.
     """
     root = Path(root)
     layout = folders.own(root, train, test, class_names)
@@ -52,13 +45,8 @@ def load(
 ) -> Dataset:
     """Load a data set of catalogue.SOURCES, with the labels that come with its images.
 
-    Parameters
-    ----------
-    folder : path, optional
-        Where the .npz or torchvision's download lies, or goes, or that .npz itself; by default the repository's data/.
-        Of images in files the unpacked data set; by default data/ and the name.
-    image_size, memory : int, optional
-        See `from_folder`; the size is by default that of the catalogue.
+    `folder` is where the .npz or torchvision's download lies, or goes, or that .npz itself; of images in files the
+    unpacked data set. By default it is the repository's data/, or the name in it. Others as for `from_folder`.
     """
     return _read_files(_open(name, folder, image_size), memory)
 
@@ -114,13 +102,9 @@ def prepare(settings: object, folder: str | Path | None = None, *, memory: int |
 
     Read are the fields dataset, image_size, train_size, holdout, noise, rate, label_file, seed and device of the
     `settings`, a Config. `folder` and `memory` are those of `load`; the files of human labels lie in the folder, too.
-    The hold-out keeps its given labels and is class-balanced like the rest, by given labels where the true ones are
-    unknown. With holdout = 0 it is the one of `load`.
+    The hold-out keeps its given labels and is class-balanced like the rest; with holdout = 0 it is the one of `load`.
 
-    Differs
-    -------
-    The same seed gives the same part and the same noise. The release seeds neither, and draws another part of
-    Clothing1M for every epoch.
+    Differs: seeded; the release seeds neither part nor noise, and draws another part of Clothing1M for every epoch.
     """
     whole = _open(settings.dataset, folder, settings.image_size)
     count, holdout = len(whole.images), settings.holdout

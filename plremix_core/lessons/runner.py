@@ -76,12 +76,8 @@ def tags_of(cell: nbformat.NotebookNode) -> set[str]:
 def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
     """Refuse what papermill would let through, before anything starts, and return the declared claims.
 
-    These are the claims in the notebook's tables, without those checked in cells that carry a tag in `drop`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is unknown or of another type, a cell would be skipped, or no claim is declared.
+    Refused are unknown or mistyped parameters, skipped cells and notebooks without a claim. The claims are those of the
+    notebook's tables, without those checked in cells that carry a tag in `drop`.
     """
     notebook = read(path)
     known = parameters_of(notebook)
@@ -140,20 +136,10 @@ def run_notebook(
 ) -> Result:
     """Execute one notebook into `folder`, in a process of its own, and judge the outcome.
 
-    Errors of the notebook are not raised here; a refused parameter is, before anything has been started.
-
-    Parameters
-    ----------
-    timeout : float
-        Seconds after which the process and its kernel are killed.
-    threads : int
-        Threads for numerical libraries; 0 = as the environment says.
-    drop : tuple of str
-        Tags of cells to leave out.
-    environment : dict of str to str, optional
-        Variables beside those of this process.
-    wanted : callable
-        Asked twice a second; once it returns False, the process is killed and the reason is "stopped".
+    Errors of the notebook are not raised here; a refused parameter is, before anything is started. After `timeout`
+    seconds the process and its kernel are killed. `threads` are for numerical libraries (0 = as the environment says),
+    cells with a tag in `drop` are left out, `environment` adds variables. `wanted` is asked twice a second; once it
+    returns False, the process is killed and the reason is "stopped".
     """
     declared = inspect(path, parameters, drop)
     apart = folder.resolve() != path.parent.resolve()

@@ -20,18 +20,10 @@ def curves(
 ) -> Figure:
     """One panel an entry of `series`; one legend if all panels have the same curves.
 
-    Parameters
-    ----------
-    series : list of dict of str to ndarray of shape (S, E)
-        Curves of a panel by name, S seeds and E epochs; colour and line are those of `line_styles`.
-    titles, ylabels : list of str
-        One a panel; a title is the finding, a label the quantity and its unit.
-    x : ndarray of shape (E,), optional
-        Places on the horizontal axis, which `xlabel` names, instead of 1, 2, ...
-    ticks : list of str or int, optional
-        What stands at its E places instead of 1, 2, ...
-    sharey : bool
-        One vertical scale for all panels.
+    `series` holds, for each panel, arrays (S, E) by name: S seeds, thin behind the mean, E epochs; colour and line
+    are those of `line_styles`. A title is the finding, a y label the quantity and its unit. `x` (E,) are places on the
+    horizontal axis, which `xlabel` names, and `ticks` what stands there, not 1, 2, ...; `sharey` gives all panels
+    one vertical scale.
     """
     figure, axes = panels(len(series), height=3.6, sharey=sharey)
     alike = all(list(group) == list(series[0]) for group in series)

@@ -15,17 +15,9 @@ def dots(
 ) -> Figure:
     """One panel an entry of `series`, one row a name, one dot a value, a bar at the mean of a row or of its groups.
 
-    Parameters
-    ----------
-    series : list of dict of str to dict of str to ndarray of shape (S,)
-        Values of a panel by row, from the top down, and by group; all panels have the same rows. A group that is a
-        method has its colour (`METHOD_STYLES`), the others are black. The first group is filled.
-    titles, xlabels : list of str
-        One a panel; a label is the quantity and its unit.
-    finding : str
-        Title of the whole, if several panels share one.
-    lines : list of float or None, optional
-        Where a grey line stands in each panel, for example at zero or at chance.
+    `series` holds, for each panel, values (S,) by row, from the top down, and group; all panels have the same rows. A
+    group that is a method has its colour (`METHOD_STYLES`), the others are black; the first is filled. `finding` is the
+    title of the whole, if several panels share one; `lines` are places of a grey line in each, at chance for example.
     """
     crowd = max(len(values) for rows in series for values in rows.values())
     height = (0.22 + 0.12 * crowd) * len(series[0]) + 1.6
