@@ -68,7 +68,7 @@ def from_arrays(
 ) -> Dataset:
     """Make a data set of arrays, which are copied.
 
-    Images are uint8 of shape (N, H, W) or (N, H, W, 3), labels integers in [0, C): `given` those of the training images,
+    Images are uint8 of shape (N, H, W) or (N, H, W, 3), labels integers in [0, C): `given` those of training images,
     which may be wrong, `test_labels` true ones. `true` labels (N,) measure splits. `statistics`, mean and deviation
     of each channel with pixels in [0, 1], are by default measured on `images`.
     """
