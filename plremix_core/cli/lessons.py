@@ -24,7 +24,7 @@ LAB = [
 @click.option("--only", multiple=True, help="Notebook numbers, e.g. 03; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lessons"), show_default=True)
 @click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
-@click.option("--timeout", type=float, default=900, show_default=True, help="Seconds a notebook.")
+@click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
 @click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
 @click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
