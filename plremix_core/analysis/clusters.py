@@ -1,0 +1,52 @@
+"""How compact the classes are in a space of vectors, on images that no network has seen."""
+
+import numpy as np
+import torch
+from sklearn.metrics import pairwise_distances, silhouette_score
+from torch import Tensor
+
+from ..trainer import Trainer
+
+MEASURED = 2000  # first test images
+NEIGHBOURS = 10
+EVERY = 10  # epochs between two measurements; the last epoch is always measured
+
+
+def compactness(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Say how compact the classes of vectors (n, D) with labels (n,) are, by cosine distances (0 to 2).
+
+    `within_between` is the mean distance of two images of one class divided by that of two images of different classes:
+    0 is best, and a collapse of all images to one point does not make it small. `silhouette` (-1 to 1) compares an
+    image's own class with the nearest other class. `knn` is the share of images that most of the ten nearest others
+    label rightly (a tie goes to the smaller class).
+    """
+    apart = pairwise_distances(vectors, metric="cosine")
+    same, other = labels[:, None] == labels, ~np.eye(len(labels), dtype=bool)
+    nearest = np.argsort(np.where(other, apart, np.inf), axis=1, kind="stable")[:, :NEIGHBOURS]
+    votes = np.stack([np.bincount(labels[row], minlength=labels.max() + 1).argmax() for row in nearest])
+    return {
+        "within_between": float(apart[same & other].mean() / apart[~same].mean()),
+        "silhouette": float(silhouette_score(apart.clip(0) * other, labels, metric="precomputed")),
+        "knn": float((votes == labels).mean()),
+    }
+
+
+@torch.no_grad()
+def measure(trainer: Trainer, row: dict[str, float]) -> None:
+    """Add `compactness` on test images to a row of the history, for `Trainer.fit(on_epoch=measure)`.
+
+    Measured every ten epochs and after the last, on the projections and (names with `features_` before them) on what
+    the backbone gives; means over both networks. Nothing is added without a test set.
+    """
+    config, data, epoch = trainer.config, trainer.data, int(row["epoch"])
+    if not len(data.test_images) or (epoch % EVERY and epoch != config.epochs - 1):
+        return
+    images, labels, found = data.test_images[:MEASURED], data.test_labels[:MEASURED].cpu().numpy(), []
+    for net in trainer.nets:
+        kept: list[Tensor] = []
+        with net.backbone.register_forward_hook(lambda module, images, features, kept=kept: kept.append(features)):
+            _, projections = trainer.predict(net, images)
+        of_features = compactness(torch.cat(kept).float().cpu().numpy(), labels)
+        one = compactness(projections.cpu().numpy(), labels)
+        found.append(one | {f"features_{name}": value for name, value in of_features.items()})
+    row |= {name: float(np.mean([one[name] for one in found])) for name in found[0]}
