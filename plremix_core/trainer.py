@@ -15,16 +15,14 @@ from .data import Dataset, prepare
 from .data.augment import to_device
 from .engine import health, provenance
 from .engine.checks import require, require_finite
-from .engine.run import Run
+from .engine.resumable import Resumable
 from .engine.seeds import generator, seed_from
-from .engine.training import Training
 
-STATE = {"config", "data", "epoch", "rows", "nets", "optimizers", "adaptive"}  # what a checkpoint must hold
 SAMPLE = 256  # training images that are looked at for a collapse
 log = logging.getLogger("plremix")
 
 
-class Trainer(Training):
+class Trainer(Resumable):
     """Train the method of `config` on `data`, made by `data.prepare(config)` or `data.from_arrays`.
 
     Checkpoints, ``history.csv`` and ``log.txt`` go into `folder`; nothing is written without it. Every random number
@@ -35,6 +33,8 @@ class Trainer(Training):
     filled up with the next likely samples. The mask of an image comes from its own predictions; on Clothing1M and
     WebVision the release takes those of another sample. The release's loop runs one epoch more.
     """
+
+    STATE = {"config", "data", "epoch", "rows", "nets", "optimizers", "adaptive"}  # what a checkpoint must hold
 
     def __init__(self, config: Config, data: Dataset, folder: str | Path | None = None) -> None:
         require(len(data.images) >= 2, "training images", "at least two", len(data.images), "Add images.")
@@ -217,27 +217,13 @@ class Trainer(Training):
         self.epoch, self.rows, self.stretches = state["epoch"], state["rows"], state.get("stretches", [])
 
     @classmethod
-    def resume(
-        cls,
-        folder: str | Path,
-        data: Dataset | None = None,
-        data_folder: str | Path | None = None,
-        config: Config | None = None,
-        device: str | None = None,
+    def from_stored(
+        cls, settings: dict, folder: str | Path, data: Dataset | None, data_folder: str | Path | None, config: object
     ) -> "Trainer":
-        """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
-
-        `data.prepare` makes the data of the stored settings, from `data_folder`, unless `data` is given; `device` takes
-        the place of the run's. Refused: no sound checkpoint, other data, other settings than `config`.
-        """
-        with Run(folder).logged():
-            state = Run(folder).load(STATE)
-            device = device or provenance.still_here(state["config"]["device"])
-            stored = from_dict(state["config"] | {"device": device})
-            stored.require_same(config, f"the run in {folder}")
-            trainer = cls(stored, prepare(stored, data_folder) if data is None else data, folder)
-            trainer.load_state_dict(state)
-        return trainer
+        """Make a trainer of stored settings for `resume`; they must be those of `config` unless that is None."""
+        stored = from_dict(settings)
+        stored.require_same(config, f"the run in {folder}")
+        return cls(stored, prepare(stored, data_folder) if data is None else data, folder)
 
     def warn_of_data(self) -> None:
         """Name in the log what will not work as meant with these data or on this device."""

@@ -7,11 +7,11 @@ import pytest
 
 from plremix_core.engine import checkpoint, files
 from plremix_core.sweeps import run_one
-from plremix_core.trainer import STATE
+from plremix_core.trainer import Trainer
 
 
 def state(epoch: int) -> dict:
-    return dict.fromkeys(STATE, 0) | {"epoch": epoch}
+    return dict.fromkeys(Trainer.STATE, 0) | {"epoch": epoch}
 
 
 def attempts(folder) -> list[dict]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from plremix_core import data, steps
-from plremix_core.analysis import negatives
+from plremix_core.analysis import clusters, negatives
 from plremix_core.config import Config
 from plremix_core.engine import checkpoint
 from plremix_core.engine.history import COLUMNS
@@ -585,7 +585,12 @@ def test_history_has_a_row_an_epoch_and_all_columns(straight):
 def test_every_column_has_its_meaning_and_every_meaning_its_column():
     images = dataset()
     images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
-    history = Trainer(settings(confidence_penalty=True), images).fit(progress=False, on_epoch=negatives.measure)
+
+    def measure(trainer, row):
+        negatives.measure(trainer, row)
+        clusters.measure(trainer, row)
+
+    history = Trainer(settings(confidence_penalty=True), images).fit(progress=False, on_epoch=measure)
     assert {name.removesuffix("_1").removesuffix("_2") for name in history.table} == set(COLUMNS)
 
 

@@ -17,7 +17,7 @@ from ..engine.history import History
 from ..engine.run import Run
 from ..lessons import runner
 from ..lessons.lesson import FINISH_MIME
-from ..trainer import STATE
+from ..trainer import Trainer
 from .grid import LEFT_OUT, NOTEBOOKS, GridRun
 
 TAIL = 20  # lines of the log kept with a failure
@@ -121,7 +121,7 @@ def _begin(folder: Path) -> None:
     line = dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=0)
     if epoch(folder):
         try:
-            line["from_epoch"] = Run(folder).load(STATE)["epoch"]
+            line["from_epoch"] = Run(folder).load(Trainer.STATE)["epoch"]
         except ValueError as error:
             checkpoint.log.warning("%s: starts again: %s", folder, error)
             for file in [file for file in folder.glob("epoch-*") if file.suffix != ".damaged"]:
@@ -157,7 +157,7 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
 
 def _figures(folder: Path, described: dict) -> dict:
     """What a training came to, by its newest checkpoint and its history, if they are what was asked for."""
-    state = Run(folder).load(STATE)
+    state = Run(folder).load(Trainer.STATE)
     config = from_dict(state["config"])
     expected, found = described["fingerprint"], config.fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")

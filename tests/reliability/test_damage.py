@@ -24,7 +24,7 @@ from plremix_core.engine import checkpoint, files
 from plremix_core.lessons import runner
 from plremix_core.lessons.lesson import FINISH_MIME
 from plremix_core.sweeps import grid, report, results, run_one
-from plremix_core.trainer import STATE, Trainer
+from plremix_core.trainer import Trainer
 
 HTML = b"<!doctype html>\n<html><body><h1>404: Not Found</h1></body></html>\n"
 SHARES = (0.0, 0.1, 0.5, 0.9, 0.999)
@@ -98,7 +98,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(run, tmp_path
 
 @pytest.mark.parametrize("kind", ["pickle", "torch", "arrays"])
 def test_a_checkpoint_that_would_run_code_is_refused_by_name_although_its_sum_fits(tmp_path, trap, kind):
-    state = dict.fromkeys(STATE, 0) | {"trap": np.array([trap], dtype=object) if kind == "arrays" else trap}
+    state = dict.fromkeys(Trainer.STATE, 0) | {"trap": np.array([trap], dtype=object) if kind == "arrays" else trap}
     path = checkpoint.save({"epoch": 1}, tmp_path / "run", 1)
     buffer = io.BytesIO()
     torch.save(state, buffer)

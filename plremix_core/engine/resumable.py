@@ -1,9 +1,10 @@
-"""How any training runs: epoch by epoch, in a folder of its own, resumable."""
+"""A training that can be resumed: epoch by epoch, in a folder of its own."""
 
 import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import torch
 from tqdm.auto import tqdm
@@ -16,17 +17,41 @@ from .run import Run
 log = logging.getLogger("plremix")
 
 
-class Training:
+class Resumable:
     """A training of `config.epochs` epochs; a subclass says what an epoch is and what state goes on from it.
 
-    It has the methods `run_epoch(epoch)`, which returns a row of the history, `state_dict()` and `warn_of_data()`.
+    It has the methods `run_epoch(epoch)`, which returns a row of the history, `state_dict()`, `load_state_dict(state)`,
+    `warn_of_data()` and `from_stored`, and the keys of its checkpoints in `STATE`.
     """
+
+    STATE: set[str]
 
     def __init__(self, config: object, folder: str | Path | None, device: torch.device) -> None:
         self.config, self.run, self.device = config, Run(folder), device
         self.epoch, self.rows, self.stretches, self.within_epoch = 0, [], [], False
 
-    def fit(self, progress: bool = True, on_epoch: Callable[["Training", dict], None] | None = None) -> History:
+    @classmethod
+    def resume(
+        cls,
+        folder: str | Path,
+        data: object = None,
+        data_folder: str | Path | None = None,
+        config: object = None,
+        device: str | None = None,
+    ) -> Self:
+        """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
+
+        The data of the stored settings are made anew, from `data_folder`, unless `data` is given; `device` takes the
+        place of the run's. Refused: no sound checkpoint, other data, other settings than `config`.
+        """
+        with Run(folder).logged():
+            state = Run(folder).load(cls.STATE)
+            device = device or provenance.still_here(state["config"]["device"])
+            trainer = cls.from_stored(state["config"] | {"device": device}, folder, data, data_folder, config)
+            trainer.load_state_dict(state)
+        return trainer
+
+    def fit(self, progress: bool = True, on_epoch: Callable[["Resumable", dict], None] | None = None) -> History:
         """Train until the last epoch, from wherever this trainer stands.
 
         `on_epoch` is called with the trainer and the finished epoch's row before both are saved; columns that it adds
