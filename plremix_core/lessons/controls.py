@@ -40,20 +40,21 @@ def _everyone(*arguments, **options):
 _SPLIT, _SELECT, _LOAD = gmm.split_clean, model.select_confident, trainer.Trainer.load_state_dict
 _STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
 _INFO_NCE = losses.CONTRASTS["info_nce"]
-_TRADE = "recorded results trade places: "
-CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement); no module: methods that trade names
+CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement); no module: recorded runs only
     "all_negatives": ("every pair is a negative pair", losses, "plr_mask", _all_negatives),
     "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
     "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
     "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _INFO_NCE, "info_nce": _INFO_NCE}),
     "forget_momentum": ("resuming forgets the momentum", trainer.Trainer, "load_state_dict", _forget_momentum),
-    "swap_methods": (_TRADE + "ours and plain cross-entropy", None, "", ("plremix", "ce")),
-    "swap_prototypes": (_TRADE + "own prototypes and the peer's", None, "", ("own prototypes", "peer's prototypes")),
-    "swap_epochs": (_TRADE + "cross-entropy's mean and last epoch", None, "", ("ce, mean of epochs", "ce")),
-    "swap_cleaned": (_TRADE + "labels relabelled and as given", None, "", ("ce, relabelled by plremix", "ce")),
-    "swap_arms": (_TRADE + "with PLR and without", None, "", ("plr", "none")),
     "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
     "blunt": ("sharpening does nothing", losses, "sharpen", lambda probabilities, temperature=0.5: probabilities),
     "all_confident": ("every sample is confident", model, "select_confident", _everyone),
     "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
+    "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
+    "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
+}
+INSTEAD = {  # control: method: the recorded runs that take its place
+    "all_negatives": {"plremix": "naive-2d", "plr-1d": "naive", "plr": "naive"},
+    "one_loss": {"plremix": "plr-1d", "dividemix-2d": "dividemix", "naive-2d": "naive"},
+    "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"},
 }

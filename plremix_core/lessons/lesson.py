@@ -1,4 +1,4 @@
-"""Inside a notebook: start, show, say, claim, exercise, explore, finish.
+"""Inside a notebook: start, show, say, check, claim, exercise, explore, animate, finish.
 
 A notebook calls `start` once and then the methods of the `Lesson` it gets; `runner` reads the records that `claim` and
 `finish` leave in the outputs.
@@ -7,30 +7,32 @@ A notebook calls `start` once and then the methods of the `Lesson` it gets; `run
 import itertools
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from tqdm.auto import tqdm
 
 from ..engine import provenance
 from ..engine.checks import require
 from ..engine.files import ROOT
-from ..plots.png import show_as_png
+from ..plots import png
 from ..presets import PROFILES
-from .controls import CONTROLS
+from . import exercises
+from .controls import CONTROLS, INSTEAD
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
-Check = Callable[[object], bool | str]  # of an answer: True if it is right, else False or a hint
+ANIMATED = 300_000  # bytes, at most, of an animation
 
 
 class LessonError(AssertionError):
-    """A claim fails, or holds although its mechanism was broken; or an exercise's checker judges wrongly."""
+    """A claim fails, or holds although its mechanism was broken; a check fails, or an exercise's own solution is refused."""
 
 
 @dataclass
@@ -66,15 +68,12 @@ class Lesson:
         breaks : sequence of str
             Controls under which the claim must fail; a `LessonError` is raised if it holds under one, or fails without.
         """
-        sign, bound = rule.split()
-        require(sign in RULES, "rule", f"one of {', '.join(RULES)} and a bound", rule, 'Example: "> 0.05".')
         unknown = [control for control in breaks if control not in CONTROLS]
         require(not unknown, "breaks", f"controls out of {', '.join(CONTROLS)}", unknown, "Check the spelling.")
         require(len(breaks) > 0, "breaks", "at least one control", breaks, "A claim that cannot fail claims nothing.")
         require(name not in [r["name"] for r in self.records], "claim", "checked once", name, "Use another number.")
         values = np.atleast_1d(np.asarray(value, dtype=float))
-        holds = bool(len(values) and all(RULES[sign](v, float(bound)) for v in values))
-        shown = ", ".join(f"{v:.4g}" for v in values)
+        holds, shown = _holds(values, rule)
         expected = self.control not in breaks
         state = "holds" if holds else "FAILS"
         note = "" if expected else f" (control {self.control}: it must fail)"
@@ -93,62 +92,102 @@ class Lesson:
         self.records.append(record)
         _keep(CLAIM_MIME, record, f"{name} skipped: {reason}", f"**{name} skipped** · {reason}")
 
-    def exercise(self, name: str, answer: object, check: Check) -> None:
-        """Judge an answer; None is "not yet"."""
-        if answer is None:
-            print(f"{name}: not yet. Write your answer in place of None and run the cell again.")
-            return
-        right, hint = _judge(answer, check)
-        print(f"{name}: right." if right else f"{name}: not right. {hint or 'Try again.'}")
-
-    def solution(self, name: str, answer: object, check: Check, *, named: str, wrong: object) -> None:
-        """Show that `check` takes the solution of an exercise and meets a misconception with a hint.
-
-        `named` is the misconception in words, `wrong` the answer that follows from it.
-        """
-        (right, _), (fooled, hint) = _judge(answer, check), _judge(wrong, check)
-        record = dict(name=name, right=right, misconception=named, refused=not fooled, hint=hint)
-        text = f"{name}: {'right' if right else 'NOT RIGHT'}. Who thinks that {named} is told: {hint}"
-        if not self.control and not (right and not fooled and hint):
+    def check(self, sentence: str, value: float | Sequence[float], rule: str) -> None:
+        """Check what must be so (our loop gives what the core gives); shown like a claim, but no finding."""
+        holds, shown = _holds(value, rule)
+        text = f"Check: {sentence} [{shown} {rule}]"
+        print(text if holds else f"{text} FAILS")
+        if not holds and not self.control:
             raise LessonError(text)
-        _keep(EXERCISE_MIME, record, text, text)
+
+    def progress(self, steps: Iterable, what: str) -> tqdm:
+        """Go through `steps` with a bar that says `what` is done and how long it will still take."""
+        return tqdm(steps, desc=what)
+
+    def exercise(self, name: str, answer: object) -> None:
+        """Judge an answer by the notebook's file of checks and say what came out, whatever was given."""
+        right, text = exercises.judge(exercises.load(self.notebook), name, answer)
+        if right is None:
+            print(f"{name}: {text}")
+        else:
+            print(f"{name}: right." if right else f"{name}: not right yet. {text[:1].upper()}{text[1:]}")
+
+    def solution(self, name: str, answer: object, why: str = "") -> None:
+        """Show that the check takes this solution, and the derivation `why` in Markdown.
+
+        The check must also meet the answer of a misconception, ``WRONG[name]`` in its file, with a hint.
+        """
+        module = exercises.load(self.notebook)
+        right, text = exercises.judge(module, name, answer)
+        fooled, hint = exercises.judge(module, name, module.WRONG[name])
+        record = dict(name=name, right=bool(right), refused=fooled is False, hint=hint)
+        told = f"{name}: this solution passes the checks."
+        if not self.control and not (right and fooled is False and hint):
+            raise LessonError(f"{name}: solution {right} ({text}); misconception {fooled} ({hint})")
+        _keep(EXERCISE_MIME, record, told, f"{told}\n\n{why}".strip())
 
     def explore(
-        self, draw: Callable[..., Figure], panels: Sequence[dict] | None = None, **values: Sequence[float]
+        self,
+        name: str,
+        draw: Callable[..., Figure],
+        caption: str,
+        *,
+        panels: Sequence[dict] | None = None,
+        start: dict | None = None,
+        **values: Sequence[float],
     ) -> None:
         """Draw fixed panels, then, if interactive, a slider for each of `values`.
 
-        `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels: every
-        combination of `values` if None, no panel if empty.
+        `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels: that of
+        `start` if None, and every combination of `values` if there is no `start` either. Sliders begin at `start`.
         """
         if panels is None:
-            panels = [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
+            every = [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
+            panels = [start] if start else every
         for panel in panels:
-            setting = ", ".join(f"{name} = {value:g}" for name, value in panel.items())
-            display(draw(**panel), metadata={"image/png": {"alt": f"The figure at the setting {setting}"}})
+            setting = ", ".join(f"{key} = {value:g}" for key, value in panel.items())
+            self.show(name if len(panels) == 1 else f"{name} ({setting})", draw(**panel), caption)
         if self.interactive:
-            from ipywidgets import SelectionSlider, interact
+            from ipywidgets import Layout, SelectionSlider, interact
 
-            options = {name: [(f"{value:g}", value) for value in offered] for name, offered in values.items()}
-            interact(draw, **{n: SelectionSlider(options=o, continuous_update=False) for n, o in options.items()})
+            sliders = {}
+            for key, offered in values.items():
+                options = [(f"{value:g}", value) for value in offered]
+                first = (start or {}).get(key, offered[len(offered) // 2])
+                wide = Layout(width="24rem")
+                sliders[key] = SelectionSlider(options=options, value=first, continuous_update=False, layout=wide)
+            interact(draw, **sliders)
         else:
-            print(f"With interactive = True in the parameters cell: sliders for {', '.join(values)}.")
+            print(f"Set interactive = True in the parameters cell for sliders: {', '.join(values)}.")
+
+    def animate(
+        self, name: str, draw: Callable[[object], Figure], values: Sequence, caption: str, panels: int = 4
+    ) -> None:
+        """Show `panels` of the frames `draw(value)` side by side and, below, an animation of all."""
+        frames = [png.frame(draw(value)) for value in values]
+        moving = png.animation(frames)
+        require(len(moving) <= ANIMATED, "animation", f"at most {ANIMATED:,} bytes", len(moving), "Use fewer frames.")
+        shown = frames[:: max(1, (len(frames) - 1) // (panels - 1))][:panels]
+        display({"image/png": png.strip(shown)}, metadata={"image/png": {"alt": caption, "cover": False}}, raw=True)
+        display(Markdown(f"*{name}. {caption}*"))
+        display({"image/gif": moving}, metadata={"image/gif": {"alt": f"Animation: {caption}"}}, raw=True)
 
     def recorded(self, name: str) -> pd.DataFrame:
-        """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it."""
+        """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it.
+
+        Under a control the rows of a method are those recorded without the mechanism that is broken; see `INSTEAD`.
+        """
         path = ROOT / "data" / "results" / f"{name}.csv"
         remedy = "Run `plremix sweep` and `plremix report --record` to make it."
         require(path.exists(), "recorded study", "present in data/results", path.name, remedy)
-        return self.swapped(pd.read_csv(path))
+        return self.broken(pd.read_csv(path, keep_default_na=False, na_values=[""]))
 
-    def swapped(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Let two methods of a recorded table trade names, if the control is one that does so and both are in it."""
-        if not self.control.startswith("swap_"):
-            return table
-        one, other = CONTROLS[self.control][3]
-        if not {one, other} <= set(table["method"]):
-            return table
-        return table.assign(method=table["method"].replace({one: other, other: one}))
+    def broken(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A recorded table as it is, or with the methods that the control breaks replaced by what is left of them."""
+        instead = {one: other for one, other in INSTEAD.get(self.control, {}).items() if other in set(table["method"])}
+        kept = [table[~table["method"].isin(list(instead))]]
+        kept += [table[table["method"] == other].assign(method=one) for one, other in instead.items()]
+        return pd.concat(kept, ignore_index=True)
 
     def finish(self) -> None:
         """Print the provenance footer and leave the record that every cell was reached."""
@@ -179,7 +218,7 @@ def start(
     require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")
     known = f"empty or one of {', '.join(CONTROLS)}"
     require(control in ("", *CONTROLS), "control", known, control, "Check the spelling.")
-    show_as_png()
+    png.show_as_png()
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
     if control:
         what, module, attribute, replacement = CONTROLS[control]
@@ -194,6 +233,11 @@ def _keep(mime: str, record: dict, text: str, markdown: str) -> None:
     display({mime: record, "text/plain": text, "text/markdown": markdown}, raw=True)
 
 
-def _judge(answer: object, check: Check) -> tuple[bool, str]:
-    verdict = check(answer)
-    return (False, verdict) if isinstance(verdict, str) else (bool(verdict), "")
+def _holds(value: float | Sequence[float], rule: str) -> tuple[bool, str]:
+    """Say whether every value satisfies a rule, and the values in words."""
+    sign, bound = rule.split()
+    require(sign in RULES, "rule", f"one of {', '.join(RULES)} and a bound", rule, 'Example: "> 0.05".')
+    values = np.atleast_1d(np.asarray(value, dtype=float))
+    return bool(len(values) and all(RULES[sign](v, float(bound)) for v in values)), ", ".join(
+        f"{v:.4g}" for v in values
+    )

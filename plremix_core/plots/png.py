@@ -1,4 +1,4 @@
-"""How a notebook shows a figure: as a small PNG."""
+"""How a notebook shows figures: as small PNGs, a strip of frames or an animation."""
 
 import io
 
@@ -22,3 +22,28 @@ def small_png(figure: Figure) -> bytes:
     figure.savefig(full, format="png", bbox_inches="tight")
     Image.open(full).convert("RGB").quantize(256).save(small, "png", optimize=True)
     return small.getvalue()
+
+
+def frame(figure: Figure) -> Image.Image:
+    """Picture of a figure, one of an animation's."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=72)
+    return Image.open(file).convert("RGB")
+
+
+def strip(frames: list[Image.Image], columns: int = 2) -> bytes:
+    """PNG of a few frames side by side."""
+    (width, height), file = frames[0].size, io.BytesIO()
+    sheet = Image.new("RGB", (width * min(columns, len(frames)), height * -(-len(frames) // columns)), "white")
+    for number, picture in enumerate(frames):
+        sheet.paste(picture, (width * (number % columns), height * (number // columns)))
+    sheet.quantize(256).save(file, "png", optimize=True)
+    return file.getvalue()
+
+
+def animation(frames: list[Image.Image], milliseconds: int = 350) -> bytes:
+    """GIF of the frames, again and again; the last one stays three times as long."""
+    small, file = [picture.quantize(64) for picture in frames], io.BytesIO()
+    times = [milliseconds] * (len(small) - 1) + [3 * milliseconds]
+    small[0].save(file, "gif", save_all=True, append_images=small[1:], duration=times, loop=0, optimize=True)
+    return file.getvalue()
