@@ -1,7 +1,7 @@
 """Figures: arrays in, `Figure` out. Nothing here fits, trains or draws random numbers."""
 
 from .classes import class_distances, class_similarity, maps
-from .concept_map import concept_map
+from .concept_map import concept_map, method_diagram
 from .curves import curve_grid, curves, training
 from .dots import dots, gain_over, leader
 from .labels import fitted_line, image_grid, logit_pushes, noise_rates, soft_targets
