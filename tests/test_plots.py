@@ -11,7 +11,7 @@ from PIL import Image
 
 from plremix_core import plots
 from plremix_core.plots.png import small_png
-from plremix_core.plots.style import CLEAN, METHOD_STYLES, NOISY, SMALL, STYLE, line_styles
+from plremix_core.plots.style import CLEAN, METHOD_STYLES, NOISY, SMALL, STYLE, WIDTH, line_styles, panels
 
 RNG = np.random.default_rng(0)
 NAMES = ["trouser", "ankle boot", "T-shirt/top"]
@@ -98,6 +98,17 @@ def test_a_method_keeps_its_colour_whoever_stands_beside_it_and_lends_it_to_nobo
     beside = line_styles(["one", "two", "three", "naive", "four"])
     assert beside["naive"] == METHOD_STYLES["naive"]
     assert len({colour for colour, _ in beside.values()}) == 5
+
+
+def test_a_variant_has_the_colour_of_its_method_and_a_line_of_its_own():
+    found = line_styles(["naive", "naive at tau 1", "ce, relabelled by plremix", "relaxed, tau 0.1"])
+    assert found["naive at tau 1"][0] == found["naive"][0] and found["naive at tau 1"][1] != found["naive"][1]
+    assert found["ce, relabelled by plremix"] == METHOD_STYLES["ce"]
+    assert found["relaxed, tau 0.1"] == METHOD_STYLES["plremix"]
+
+
+def test_no_figure_is_wider_than_the_text_of_a_notebook():
+    assert max(panels(columns, width=width)[0].get_figwidth() for columns in (1, 4) for width in (None, 13)) == WIDTH
 
 
 def test_clean_and_noisy_keep_their_meaning():

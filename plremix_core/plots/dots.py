@@ -4,7 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import METHOD_STYLES, UNUSED, in_style, legend_below, panels
+from .style import UNUSED, in_style, legend_below, method_style, panels
 
 MARKERS = "osD^vPX<>"
 
@@ -16,7 +16,7 @@ def dots(
     """One panel an entry of `series`, one row a name, one dot a value, a bar at the mean of a row or of its groups.
 
     `series` holds, for each panel, values (S,) by row, from the top down, and group; all panels have the same rows. A
-    group that is a method has its colour (`METHOD_STYLES`), the others are black; the first is filled. `finding` is the
+    group that is a method has its colour (`method_style`), the others are black; the first is filled. `finding` is the
     title of the whole, if several panels share one; `lines` are places of a grey line in each, at chance for example.
     """
     crowd = max(len(values) for rows in series for values in rows.values())
@@ -43,7 +43,7 @@ def _draw_dots(ax, rows: dict) -> None:
     table = pd.DataFrame(found, columns=["row", "group", "value"])
     place = dict(x="value", y="row", hue="group", order=list(rows), hue_order=groups, legend=False, ax=ax)
     for number, group in enumerate(groups):
-        colour, own = METHOD_STYLES.get(group, ("black",))[0], table[table["group"] == group]
+        colour, own = (method_style(group) or ("black",))[0], table[table["group"] == group]
         face, edge, marker = ("white", colour, MARKERS[number]) if number else (colour, "white", MARKERS[0])
         style = dict(palette=[face] * len(groups), edgecolor=edge, linewidth=1, size=6, marker=marker)
         if apart:

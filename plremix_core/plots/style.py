@@ -1,10 +1,11 @@
-"""The one style of all figures: colours with a second cue, two sizes of text, panels and legends.
+"""The one style of all figures: colours with a second cue, one size of text, no wider than a notebook's text.
 
 One meaning a colour everywhere: clean = blue circle, noisy = vermilion cross, unused = grey. A method has one colour
-and line, ours solid, what it is compared with dashed.
+and line, ours solid, what it is compared with dashed; variants of a method have its colour.
 """
 
 import math
+import re
 from collections.abc import Iterable
 
 import matplotlib as mpl
@@ -23,31 +24,38 @@ METHOD_STYLES = {
     "naive": (COLOURS[3], ":"),
     "naive-2d": (COLOURS[3], (0, (5, 1))),
     "plr-1d": (COLOURS[7], (0, (5, 1))),
-    "with PLR": (COLOURS[0], "-"),
-    "without contrast": (COLOURS[1], "--"),
-    "every pair repels": (COLOURS[3], ":"),
+    "elr": (COLOURS[4], "-."),
+    "PLR": (COLOURS[0], "-"),
+    "relaxed": (COLOURS[0], "-"),
+    "all negatives": (COLOURS[3], (0, (5, 1))),
+    "no contrast": (COLOURS[1], "--"),
 }
+VARIANT = re.compile(r",| at | with | \(")  # what follows says how a variant differs from its method
 WORDS = {"clean": CLEAN, "noisy": NOISY, "coin": UNUSED, "random": UNUSED}
 CLASS_COLOURS = sns.color_palette("tab10", 10)
+WIDTH = 7.5  # inches, of the text of a notebook: no figure is wider, so that its letters are not shrunk
 SMALL = 8  # points, for names under pictures and between them
 STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
-    "figure.titlesize": 10,
+    "figure.titlesize": 9,
     "figure.titleweight": "bold",
-    "font.size": 10,
-    "axes.titlesize": 10,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "legend.fontsize": 10,
+    "legend.fontsize": 9,
 }
 in_style = mpl.rc_context(STYLE)  # decorates every function that draws
 
 
-def panels(columns: int = 1, rows: int = 1, *, width: float | None = None, height: float = 3.4, **options) -> tuple:
+def panels(columns: int = 1, rows: int = 1, *, width: float | None = None, height: float = 2.8, **options) -> tuple:
     """A figure and its axes as an array (rows, columns); width of the figure and height of a row in inches."""
-    figure = Figure(figsize=(width or (6.4 if columns == 1 else 4.1 * columns), height * rows))
+    figure = Figure(figsize=(min(width or (5 if columns == 1 else WIDTH), WIDTH), height * rows))
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
@@ -59,12 +67,21 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
         figure.legend(shown.values(), shown, loc="outside lower center", ncols=math.ceil(len(shown) / lines))
 
 
-def line_styles(names: Iterable[str]) -> dict[str, tuple]:
-    """Colour and line by name: a method's own (`METHOD_STYLES`), those of a first word (`WORDS`), the others in order.
+def method_style(name: str) -> tuple | None:
+    """Colour and line of a method; of a variant ("naive at tau 1", "ce, relabelled by plremix") those of its method."""
+    return METHOD_STYLES.get(name, METHOD_STYLES.get(VARIANT.split(name)[0]))
 
-    A colour that a method of the same panel has is given to nobody else.
+
+def line_styles(names: Iterable[str]) -> dict[str, tuple]:
+    """Colour and line by name: a method's own (`method_style`), those of a first word (`WORDS`), the others in order.
+
+    A colour that a method of the same panel has is given to no other name, a line that is taken to no second variant.
     """
-    found = {name: METHOD_STYLES[name] for name in names if name in METHOD_STYLES}
+    found: dict[str, tuple] = {}
+    for name in names:
+        if method := method_style(name):
+            same = [dash for colour, dash in found.values() if colour == method[0]]
+            found[name] = method[0], next(dash for dash in (method[1], *DASHES) if dash not in same)
     free = [colour for colour in COLOURS if colour not in [used for used, _ in found.values()]]
     for number, name in enumerate(name for name in names if name not in found):
         found[name] = (WORDS.get(name.split()[0], free[number]), DASHES[number])
