@@ -1,9 +1,14 @@
-"""Pages to read: one for each executed notebook and an index of a run. Text that comes from data is escaped."""
+"""Pages to read: one for each executed notebook and an index of a run. Text that comes from data is escaped.
 
+A page needs no network: formulas become MathML, pictures are inside, and nothing is loaded from another host.
+"""
+
+import html
 import re
 from pathlib import Path
 
 import jinja2
+import latex2mathml.converter
 import nbformat
 from nbconvert import HTMLExporter
 
@@ -12,6 +17,9 @@ from .lesson import FINISH_MIME
 
 TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\s*[(:\[])")  # of Markdown: links, pictures and what they refer to
+CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
+MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\\w$])\$(?!\s)([^$\n]+?(?:\n[^$\n]+?)?)(?<![\s\\])\$(?!\d)", re.DOTALL)
+HEADING = re.compile(r'<h([23]) id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -25,16 +33,48 @@ def environment() -> jinja2.Environment:
     return found
 
 
-def write_page(executed: Path) -> Path:
-    """Write an executed notebook as HTML beside it: light or dark as the reader's system, linked to its neighbors."""
-    notebook = nbformat.read(executed, as_version=4)
+def mathml(markdown: str, formulas: list[str]) -> str:
+    """Replace the formulas of a Markdown text, $...$ and $$...$$, by a mark, and add their MathML to `formulas`.
+
+    The mark is the number of the formula between two characters of private use; code stays as it is.
+    """
+
+    def convert(found: re.Match) -> str:
+        display, inline = found.groups()
+        latex = html.unescape(display or inline).strip().replace("\\arg", "\\operatorname{arg}")
+        formulas.append(latex2mathml.converter.convert(latex, display="block" if display else "inline"))
+        return f"\ue000{len(formulas) - 1}\ue001"
+
+    parts = CODE.split(markdown)
+    return "".join(part if number % 2 else MATH.sub(convert, part) for number, part in enumerate(parts))
+
+
+def write_page(executed: Path, neighbours: list[str] | None = None) -> Path:
+    """Write an executed notebook as HTML beside it: light or dark as the reader's system, with contents and links.
+
+    `neighbours` are the names of the pages before and after it, in order, its own among them.
+    """
+    notebook, formulas = nbformat.read(executed, as_version=4), []
     for output in outputs_of(notebook):
-        if "text/markdown" in output.get("data", {}):  # may name classes or files of somebody's data
-            output.data["text/markdown"] = LINK.sub("&#93;", TAG.sub("&lt;", output.data["text/markdown"]))
+        data = output.get("data", {})
+        if "text/markdown" in data:  # may name classes or files of somebody's data
+            data["text/markdown"] = mathml(LINK.sub("&#93;", TAG.sub("&lt;", data["text/markdown"])), formulas)
+        if "image/gif" in data:
+            alt = html.escape(output.metadata.get("image/gif", {}).get("alt", "animation"))
+            data["text/html"] = f'<img alt="{alt}" src="data:image/gif;base64,{data.pop("image/gif")}">'
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = mathml(cell.source, formulas)
     exporter = HTMLExporter(template_file="notebook.html", extra_template_paths=[str(TEMPLATES)])
     exporter.embed_images = exporter.exclude_input_prompt = True
     place = {"metadata": {"name": executed.stem, "path": str(executed.parent)}}
-    body, _ = exporter.from_notebook_node(notebook, place)
+    names = neighbours or [executed.stem]
+    number = names.index(executed.stem)
+    around = {"before": names[number - 1] if number else "", "after": names[number + 1] if names[number + 1 :] else ""}
+    body, _ = exporter.from_notebook_node(notebook, place | around)
+    contents = "".join(f'<a class="h{size}" href="#{id_}">{text}</a>' for size, id_, text in HEADING.findall(body))
+    body = body.replace("<!-- contents -->", contents)
+    body = re.sub("\ue000(\\d+)\ue001", lambda mark: formulas[int(mark.group(1))], body)
     page = executed.with_suffix(".html")
     write_atomic(page, re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', body).encode())
     return page

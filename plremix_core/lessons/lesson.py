@@ -32,7 +32,7 @@ ANIMATED = 300_000  # bytes, at most, of an animation
 
 
 class LessonError(AssertionError):
-    """A claim fails, or holds although its mechanism was broken; a check fails, or an exercise's own solution is refused."""
+    """A claim or check fails, a claim holds although its mechanism was broken, or a solution is refused."""
 
 
 @dataclass

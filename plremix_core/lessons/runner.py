@@ -193,7 +193,7 @@ def run_lessons(
             for future in as_completed(futures):
                 result = future.result()
                 if (folder / f"{result.notebook}.ipynb").exists():
-                    write_page(folder / f"{result.notebook}.ipynb")
+                    write_page(folder / f"{result.notebook}.ipynb", [path.stem for path in paths])
                 bar.update()
                 tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
         finally:  # on Ctrl-C nothing goes on and nothing begins
