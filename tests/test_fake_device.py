@@ -1,0 +1,166 @@
+"""The path of a step and of a pass on a GPU, tried without one: every tensor on the GPU is torch's fake one.
+
+What is asked of the device "cuda" is a FakeTensor there, which refuses operations over two devices as the GPU would. It
+holds its values on the CPU, so that what depends on them (a split, a mask of chosen samples) goes on. What is drawn on
+the CPU stays an ordinary tensor until the code moves it. Only backward is left out: torch's engine asks the driver for
+a context before it runs. Gradients lie on the device of the forward pass.
+"""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+from plremix_core.config import Config
+from plremix_core.data import augment, from_arrays
+from plremix_core.trainer import Trainer
+
+N, C, GPU = 64, 4, torch.device("cuda", 0)
+BY_VALUE = (DynamicOutputShapeException, DataDependentOutputException)  # nonzero, a mask, item: sizes are in values
+BLIND = ("aten::_fused_sgd_",)  # torch has no fake one
+MOVES = ("aten::_to_copy", "aten::copy_")  # the operations that may see two devices
+
+
+class Gpu(TorchDispatchMode):
+    """Tensors on "cuda" are fake and hold their values in `held`, on the CPU; all others are what they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fake = FakeTensorMode(allow_non_fake_inputs=True)
+        self.calls = 0
+
+    def on_gpu(self, held: torch.Tensor) -> FakeTensor:
+        """A fake tensor of the GPU that holds these values."""
+        meta = torch.empty_strided(held.shape, held.stride(), dtype=held.dtype, device="meta")
+        made = FakeTensor(self.fake, meta, GPU)
+        made.held = held
+        return made
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        name, options = function.name().split(".")[0], options or {}
+        if name == "prim::device":
+            return arguments[0].fake_device if isinstance(arguments[0], FakeTensor) else function(*arguments)
+        flat = tree_flatten((arguments, options))[0]
+        tensors = [value for value in flat if isinstance(value, torch.Tensor)]
+        there = [tensor for tensor in tensors if isinstance(tensor, FakeTensor)]
+        target = options.get("device")
+        asked = target is not None and torch.device(target).type == "cuda"
+        if not there and not asked:
+            return function(*arguments, **options)
+        self.calls += 1
+        held = tree_map(lambda value: value.held if isinstance(value, FakeTensor) else value, (arguments, options))
+        if asked:
+            held[1]["device"] = torch.device("cpu")
+        draws = [value for value in flat if isinstance(value, torch.Generator)]
+        if draws and name not in MOVES:
+            raise RuntimeError(f"{name}: a generator of the {draws[0].device} draws for the GPU")
+        strangers = [t for t in tensors if not isinstance(t, FakeTensor) and t.ndim]
+        if there and strangers and name not in MOVES:
+            raise RuntimeError(f"{name}: tensors of the GPU and of the CPU, {[tuple(t.shape) for t in strangers]}")
+        if name not in BLIND:  # torch's own rules, and what an operation in place does to a shape
+            with contextlib.suppress(*BY_VALUE), self.fake:
+                function(*arguments, **options)
+        found = function(*held[0], **held[1])
+        if name == "aten::_local_scalar_dense" or (name == "aten::_to_copy" and target is not None and not asked):
+            return found.clone() if isinstance(found, torch.Tensor) else found
+        if there and isinstance(found, torch.Tensor) and found is held[0][0]:
+            return arguments[0]
+        return tree_map(lambda value: self.on_gpu(value) if isinstance(value, torch.Tensor) else value, found)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU that is not there: torch asks no driver, and what it says of the card is what an H200 would say."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU: `make gpu-check` tries it")
+    torch._C._ensureCUDADeviceGuardSet()
+    monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *arguments: True)
+    monkeypatch.setattr(torch.amp.autocast_mode.torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    monkeypatch.setattr(torch.backends.cudnn, "enabled", False)  # its BatchNorm has no counterpart on the CPU
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    augment._in_pixels.cache_clear()
+    torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device=) moves in the sight of the mode
+    try:
+        with Gpu() as mode:
+            yield mode
+    finally:
+        torch._C._set_only_lift_cpu_tensors(False)
+        augment._in_pixels.cache_clear()
+
+
+def trainer(**changes):
+    rng = np.random.default_rng(0)
+    pixels, true = rng.integers(256, size=(N, 8, 8, 3), dtype=np.uint8), np.arange(N) % C
+    given = np.where(np.arange(N) < 8, (true + 1) % C, true)
+    data = from_arrays(pixels, given, pixels[:8], true[:8], tuple("abcd"), true=true)
+    settings = dict(width=4, blocks=(1, 1), batch_size=8, steps_per_epoch=1, warm_up=1, epochs=9, kappa=((0, 1),))
+    return Trainer(Config(dataset="arrays", noise="none", device="cuda", **(settings | changes)), data)
+
+
+def without_backward(self, which, terms):
+    """`Trainer.descend`, with gradients of zero where backward would put them."""
+    assert terms.total.device == GPU and terms.total.requires_grad
+    for parameter in self.nets[which].parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    self.optimizers[which].step()
+
+
+CASES = {
+    "plremix": {},
+    "bf16": {"precision": "bf16"},
+    "crops, peer": {
+        "contrast": "info_nce",
+        "prototypes_from": "peer",
+        "multi_crop": ((2, 8, 0.5, 1), (1, 4, 0.2, 0.5)),
+    },
+    "elr": {"method": "elr"},
+    "1d": {"method": "plr-1d", "crop": 6, "supervised_view": "strong"},
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("crops, peer", "1d"))) for name in CASES]
+)
+def test_two_epochs_keep_every_tensor_on_its_device(gpu, monkeypatch, name):
+    """Views, order, mask rows, targets, losses, optimizer, evaluation, split and prototypes of both networks."""
+    if name != "plremix":  # all 15 operations once are enough
+        monkeypatch.setitem(augment.POLICIES, "cifar10", augment.POLICIES["cifar10"][:3])
+    monkeypatch.setattr(Trainer, "descend", without_backward)
+    one = trainer(**CASES[name])
+    rows = [one.run_epoch(epoch) for epoch in (0, 1)]
+    assert gpu.calls > 1000 and all(np.isfinite(value) for row in rows for value in row.values())
+    assert {value.device for net in one.nets for value in net.state_dict().values()} == {GPU}
+    momentum = [entry["momentum_buffer"] for o in one.optimizers for entry in o.state_dict()["state"].values()]
+    assert {value.device for value in momentum} == {GPU}
+
+
+REFUSED = {
+    "a CPU index of a GPU tensor": lambda there, here: there[here.long()],
+    "a GPU index of a CPU tensor": lambda there, here: here[there.long()],
+    "index_select": lambda there, here: there.index_select(0, here.long()),
+    "index_add_": lambda there, here: there.index_add_(0, here.long(), there),
+    "a sum": lambda there, here: there + here,
+    "cross-entropy": lambda there, here: torch.nn.functional.cross_entropy(there[:, None], here.long()),
+    "where": lambda there, here: torch.where(here > 0, there, there),
+    "a generator of the CPU": lambda there, here: torch.randperm(3, device="cuda", generator=torch.Generator()),
+    "numpy": lambda there, here: there.numpy(),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_gpu_would_refuse_or_wait_for_is_refused(gpu, name):
+    there, here = torch.zeros(3, device="cuda"), torch.zeros(3)
+    with pytest.raises((RuntimeError, TypeError), match="GPU|device|cuda|subclasses"):
+        REFUSED[name](there, here)
+    assert (there + torch.tensor(1.0)).cpu().tolist() == [1, 1, 1]  # a single number may come from the CPU
+    assert there[here.to("cuda").long()].tolist() == [0, 0, 0] and (there == 0).nonzero().shape == (3, 1)
