@@ -86,7 +86,7 @@ def test_differences_are_paired_by_seed_with_the_t_interval_of_their_mean(tmp_pa
         gaps = pairs[:, 0] - pairs[:, 1]
         assert row["mean"] == pytest.approx(np.mean(gaps))
         assert (row["least"], row["most"]) == pytest.approx((min(gaps), max(gaps)))
-        if row["seeds"] == 1:
+        if row["seeds"] < 3:
             assert np.isnan([row["low"], row["high"]]).all() and not row["decided"]
         else:
             interval = scipy.stats.ttest_rel(*pairs.T).confidence_interval(0.95)
@@ -134,6 +134,9 @@ def test_the_page_shows_predictions_with_their_verdict(tmp_path):
     about = dict(claim="<i>joining</i> hurts", higher="ce", lower="plremix", reason="why", date="2026-11-30")
     (folder / "grid.json").write_text(json.dumps(listing | {"predictions": [about]}))
     page = report.write(folder).read_text()
+    (two,) = [g for g in results.judge([about], results.collect(folder)[0]).to_dict("records") if g["seeds"] == 2]
+    assert f'<td class="n">{100 * two["mean"]:+.2f}</td>' in page  # two seeds: a range, no interval
+    assert f"n = 2, {100 * two['least']:+.2f} to {100 * two['most']:+.2f}" in page
     assert "&lt;i&gt;joining&lt;/i&gt; hurts" in page and "<i>joining" not in page
     assert "why" in page and "2026-11-30" in page and page.count("<td>open</td>") >= 2 and "n = 2, " in page
 

@@ -86,7 +86,7 @@ def _compare(found: pd.DataFrame, about: list[str]) -> list[dict]:
     rows = []
     for row in found.to_dict("records"):
         low, mean, high, least, most = (f"{100 * row[key]:+.2f}" for key in ("low", "mean", "high", "least", "most"))
-        gap = f"{mean} [{low}, {high}]" if row["seeds"] > 1 else mean if row["seeds"] else "no seed in common"
+        gap = f"{mean} [{low}, {high}]" if row["seeds"] >= results.ENOUGH else mean if row["seeds"] else "no seed"
         spread = f", {least} to {most}" if row["seeds"] > 1 else ""
         verdict = row.get("verdict", "open" if not row["decided"] else "above" if row["mean"] > 0 else "below")
         place = {"Data and noise": name_place(row), "Difference": gap, "Seeds": f"n = {row['seeds']}{spread}"}

@@ -21,7 +21,7 @@ LABELS = ["dataset", "method", "noise", "rate", "seed"]
 WHERE = ["dataset", "noise", "rate"]
 NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
 COMPARED = ["mean", "low", "high", "least", "most", "seeds", "decided"]
-ENOUGH = 3  # seeds, below which no difference counts as decided
+ENOUGH = 3  # seeds; fewer have no interval and decide nothing
 PUBLISHED = ROOT / "data" / "published.csv"
 RESULTS = ROOT / "data" / "results"
 
@@ -115,7 +115,7 @@ def summary(runs: pd.DataFrame, figure: str) -> pd.DataFrame:
 def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.DataFrame:
     """Differences of the other methods from the row `reference`, paired by seed; a row a data set, noise and method.
 
-    `mean` of the differences; `low` and `high`, ends of its 95 % t interval (NaN below two seeds); `least` and `most`
+    `mean` of the differences; `low` and `high`, ends of its 95 % t interval (NaN below three seeds); `least` and `most`
     of the differences; `seeds` that both have; `decided`: at least three seeds, and the interval leaves out 0.
     """
     done, rows = runs[runs["state"] == "done"], []
@@ -151,9 +151,9 @@ def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str
     if len(gaps) == 0:
         return dict.fromkeys(COMPARED, np.nan) | {"seeds": 0, "decided": False}
     mean, half = gaps.mean(), np.nan
-    if len(gaps) > 1:
+    if len(gaps) >= ENOUGH:
         half = scipy.stats.t.ppf(0.975, len(gaps) - 1) * scipy.stats.sem(gaps)
-    decided = bool(len(gaps) >= ENOUGH and abs(mean) > half)
+    decided = bool(abs(mean) > half)  # never against NaN
     return dict(zip(COMPARED, (mean, mean - half, mean + half, gaps.min(), gaps.max(), len(gaps), decided)))
 
 
