@@ -53,8 +53,11 @@ CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement);
     "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
     "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
 }
+_TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
-    "all_negatives": {"plremix": "naive-2d", "plr-1d": "naive", "plr": "naive"},
+    "all_negatives": {"plremix": "naive-2d", "plr-1d": "naive", "plr": "naive"}
+    | {f"relaxed, tau {tau}": f"all negatives, tau {tau}" for tau in _TAUS},
     "one_loss": {"plremix": "plr-1d", "dividemix-2d": "dividemix", "naive-2d": "naive"},
-    "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"},
+    "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"}
+    | {f"{kind}, tau {tau}": "no contrast after warm-up" for kind in ("relaxed", "all negatives") for tau in _TAUS},
 }

@@ -14,8 +14,7 @@ def maps(finding: str, rows: list[dict], labels, names) -> Figure:
     An entry of `rows` is a row of panels: maps (n, 2) by title. `labels` (n,) are the classes of the points, or lists
     of such arrays, nested like `rows`, where they are not the same everywhere; `names` are those of the classes.
     """
-    columns = max(map(len, rows))
-    figure, axes = panels(columns, len(rows), width=3.3 * columns + 1.2, height=3.0)
+    figure, axes = panels(max(map(len, rows)), len(rows), height=2.5)
     for i, row in enumerate(rows):
         for j, (title, points) in enumerate(row.items()):
             ax, classes = axes[i, j], labels[i][j] if isinstance(labels, list) else labels
@@ -24,30 +23,28 @@ def maps(finding: str, rows: list[dict], labels, names) -> Figure:
                 ax.scatter(*points[classes == c].T, label=name, **style)
             ax.set(title=title, xticks=[], yticks=[])
             ax.set_aspect("equal", adjustable="datalim")
-            ax.set_xlabel("coordinate 1 (no unit)" if i == len(rows) - 1 else "")
-        axes[i, 0].set_ylabel("coordinate 2 (no unit)")
     figure.suptitle(finding)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", markerscale=2)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, markerscale=2)
     return figure
 
 
 @in_style
 def class_distances(matrices: dict, share, change, class_names) -> Figure:
-    """Class distances (C, C) by title; over the `share` (P,) of repelling pairs the `change` (P,) of distance."""
-    figure, axes = panels(len(matrices) + 1, width=13, height=4.2)
-    _heatmaps(figure, axes[0, :-1], matrices, class_names, top=2, label="mean cosine distance")
+    """Class distances (C, C) by title; over the `share` (S, P) of negative pairs the `change` (S, P) of distance."""
+    figure, axes = panels(len(matrices) + 1, height=3.6)
+    _heatmaps(figure, axes[0, :-1], matrices, class_names, top=1.5, label="mean cosine distance")
     ax = axes[0, -1]
     ax.axhline(0, color=UNUSED, linewidth=0.8)
-    ax.plot(share, change, "o", color=COLOURS[0], alpha=0.7)
-    ax.set(title="Classes seldom repelled come closer", xlabel="pairs that repel (share of the class pair)")
-    ax.set_ylabel("change of cosine distance")
+    for colour, marker, *places in zip(COLOURS, "os^D", share, change):
+        ax.plot(*places, marker, color=colour, alpha=0.6, markersize=4)
+    ax.set(title="Rarely negative: closer", xlabel="negative pairs (share)", ylabel="change of cosine distance")
     return figure
 
 
 @in_style
 def class_similarity(matrices: dict, class_names) -> Figure:
     """Cosines (C, C) by title, prototypes of true (rows) and of given labels (columns), dot: largest of a row."""
-    figure, axes = panels(len(matrices), width=3.3 * len(matrices) + 0.8, height=4, sharey=True)
+    figure, axes = panels(len(matrices), height=3.8)
     _heatmaps(figure, axes[0], matrices, class_names, top=1, label="cosine")
     for ax, matrix in zip(axes[0], matrices.values()):
         ax.plot(matrix.argmax(axis=1) + 0.5, np.arange(len(matrix)) + 0.5, "o", color=NOISY, markersize=5)
@@ -59,7 +56,7 @@ def class_similarity(matrices: dict, class_names) -> Figure:
 def _heatmaps(figure: Figure, axes, matrices: dict, class_names, *, top: float, label: str) -> None:
     """One matrix of classes a panel, all on one scale."""
     for ax, (title, matrix) in zip(axes, matrices.items()):
-        ticks = dict(xticklabels=class_names, yticklabels=class_names)
+        ticks = dict(xticklabels=class_names, yticklabels=class_names if ax is axes[0] else False)
         sns.heatmap(matrix, ax=ax, cmap="Blues", vmin=0, vmax=top, square=True, cbar=False, **ticks)
         ax.set_title(title)
-    figure.colorbar(axes[0].collections[0], ax=axes, label=label, shrink=0.7)
+    figure.colorbar(axes[0].collections[0], ax=list(axes), label=label, location="bottom", shrink=0.5, aspect=30)
