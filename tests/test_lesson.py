@@ -1,17 +1,19 @@
 """What a notebook sees: claims that can fail, controls that must break them, exercises, recorded studies."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from plremix_core import data, gmm, losses, model, presets
 from plremix_core.config import Config
 from plremix_core.data import noise
 from plremix_core.lessons import lesson as lesson_module
-from plremix_core.lessons.controls import CONTROLS
+from plremix_core.lessons.controls import CONTROLS, INSTEAD
 from plremix_core.trainer import Trainer
 
 REPLACED = [name for name, (_, owner, _, _) in CONTROLS.items() if owner is not None and name != "no_faults"]
@@ -185,15 +187,20 @@ def test_control_no_faults_makes_the_released_preset_ours(lesson):
     assert presets.preset("cifar10", released=True) == presets.preset("cifar10")
 
 
-@pytest.mark.parametrize("control", [name for name in CONTROLS if name.startswith("swap_")])
-def test_swapping_controls_exchange_the_names_of_recorded_runs_only(lesson, monkeypatch, tmp_path, control):
+@pytest.mark.parametrize("control", list(INSTEAD))
+def test_controls_on_records_put_the_runs_without_a_mechanism_in_the_place_of_those_with_it(
+    lesson, monkeypatch, tmp_path, control
+):
     (tmp_path / "data" / "results").mkdir(parents=True)
     monkeypatch.setattr(lesson_module, "ROOT", tmp_path)
-    ours, other = CONTROLS[control][3]
-    (tmp_path / "data" / "results" / "s.csv").write_text(f'method,x\n"{ours}",1\n"{other}",2\nthird,3\n')
-    assert lesson().recorded("s")["method"].tolist() == [ours, other, "third"]
-    swapped = lesson(control).recorded("s")
-    assert swapped["method"].tolist() == [other, ours, "third"] and swapped["x"].tolist() == [1, 2, 3]
+    methods = ["ce", "plremix", "naive-2d", "plr-1d", "dividemix", "dividemix-2d", "naive"]
+    table = "method,noise,x\n" + "".join(f"{method},none,{i}\n" for i, method in enumerate(methods))
+    (tmp_path / "data" / "results" / "s.csv").write_text(table)
+    plain = lesson().recorded("s")
+    assert plain["method"].tolist() == methods and set(plain["noise"]) == {"none"}
+    found = lesson(control).recorded("s").set_index("method")["x"]
+    expected = {one: methods.index(INSTEAD[control].get(one, one)) for one in methods}
+    assert found.to_dict() == expected
 
 
 def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
@@ -201,18 +208,6 @@ def test_finish_refuses_a_control_that_breaks_nothing_here(lesson):
     running.claim("C9.1", "s", 2.0, "< 1", breaks=["all_negatives"])
     with pytest.raises(lesson_module.LessonError, match="control must break a claim of this notebook, got 'coin'"):
         running.finish()
-
-
-def test_exercise_says_not_yet_right_or_the_hint(lesson, capsys):
-    running = lesson()
-    capsys.readouterr()
-    check = lambda answer: True if answer == 3 else "count again"  # noqa: E731
-    for answer, expected in ((None, "not yet"), (3, "E1: right."), (4, "E1: not right. count again")):
-        running.exercise("E1", answer, check)
-        assert expected in capsys.readouterr().out
-    for verdict, expected in ((np.True_, "E1: right."), (np.False_, "E1: not right. Try again.")):
-        running.exercise("E1", 3, lambda _, verdict=verdict: verdict)
-        assert expected in capsys.readouterr().out
 
 
 def test_a_claim_on_nan_leaves_a_record_that_is_valid_json(lesson):
@@ -226,23 +221,19 @@ def test_recorded_study_that_is_missing_is_refused_with_the_command(lesson):
         lesson().recorded("no-such-study")
 
 
-def judge_three(answer):
-    return {3: True, 4: "count again"}.get(answer, False)
+def test_a_check_is_shown_is_no_claim_and_stops_the_notebook_unless_something_is_broken_on_purpose(lesson, capsys):
+    running = lesson()
+    running.check("loop equals core", [0, 0], "== 0")
+    assert "Check: loop equals core [0, 0 == 0]" in capsys.readouterr().out and running.records == []
+    with pytest.raises(lesson_module.LessonError, match="loop equals core"):
+        running.check("loop equals core", [0, 1], "== 0")
+    lesson("coin").check("loop equals core", 1, "== 0")
+    assert "FAILS" in capsys.readouterr().out
 
 
-def test_a_solution_shows_that_the_checker_takes_it_and_meets_the_misconception_with_a_hint(lesson, capsys):
-    lesson().solution("E1", 3, judge_three, named="four is three", wrong=4)
-    assert "E1: right. Who thinks that four is three is told: count again" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("answer", "wrong"), [(4, 4), (5, 4), (3, 3), (3, 5)])
-def test_a_refused_solution_and_a_misconception_without_a_hint_stop_the_notebook(lesson, answer, wrong):
-    with pytest.raises(lesson_module.LessonError, match="E1: .*four is three"):
-        lesson().solution("E1", answer, judge_three, named="four is three", wrong=wrong)
-
-
-def test_under_a_control_an_exercise_may_go_wrong(lesson):
-    lesson("coin").solution("E1", 5, judge_three, named="four is three", wrong=4)
+def test_progress_goes_through_everything_and_says_what_it_does(lesson, capsys):
+    assert list(lesson().progress(range(3), "training")) == [0, 1, 2]
+    assert "training" in capsys.readouterr().err
 
 
 def draw(**setting):
@@ -263,16 +254,40 @@ drawn: list[dict] = []
 )
 def test_explore_draws_the_fixed_panels_and_without_sliders_nothing_else(lesson, panels, expected):
     drawn.clear()
-    lesson().explore(draw, panels, a=[1], b=[2, 3])
+    lesson().explore("F9.1", draw, "A caption.", panels=panels, a=[1], b=[2, 3])
     assert drawn == expected
+    drawn.clear()
+    lesson().explore("F9.1", draw, "A caption.", start=dict(a=1, b=3), a=[1], b=[2, 3])
+    assert drawn == [dict(a=1, b=3)]
 
 
 def test_explore_offers_a_slider_for_every_name_when_interactive(monkeypatch):
     offered = {}
     monkeypatch.setattr("ipywidgets.interact", lambda draw, **sliders: offered.update(sliders))
     running = lesson_module.start("99", interactive=True)
-    running.explore(draw, [], kappa=[1, 2], tau=[0.1, 1.0])
+    running.explore("F9.1", draw, "A caption.", panels=[], start={"kappa": 2}, kappa=[1, 2], tau=[0.1, 0.5, 1.0])
     assert {name: slider.options for name, slider in offered.items()} == {
         "kappa": (("1", 1), ("2", 2)),
-        "tau": (("0.1", 0.1), ("1", 1.0)),
+        "tau": (("0.1", 0.1), ("0.5", 0.5), ("1", 1.0)),
     }
+    assert (offered["kappa"].value, offered["tau"].value) == (2, 0.5)  # where asked, or the middle: no end
+
+
+def test_an_animation_is_a_strip_and_a_gif_of_all_frames_within_its_limit(lesson, monkeypatch):
+    shown = []
+    monkeypatch.setattr(lesson_module, "display", lambda data, **_: shown.append(data))
+
+    def frame(value):
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([0, value])
+        return figure
+
+    running = lesson()
+    shown.clear()
+    running.animate("F9.1", frame, [1, 2, 3, 4, 5], "A line that grows.", panels=3)
+    still, caption, moving = shown
+    assert Image.open(io.BytesIO(still["image/png"])).size == (288, 144) and "F9.1" in caption.data
+    assert Image.open(io.BytesIO(moving["image/gif"])).n_frames == 5
+    monkeypatch.setattr(lesson_module, "ANIMATED", 100)
+    with pytest.raises(ValueError, match="animation must be at most 100 bytes"):
+        running.animate("F9.1", frame, [1, 2], "A line that grows.", panels=2)

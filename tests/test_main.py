@@ -15,7 +15,8 @@ from plremix_core.__main__ import main, run
 from plremix_core.cli import COMMANDS, lessons, train
 from plremix_core.config import GROUPS, Config
 from plremix_core.engine.files import ROOT
-from plremix_core.lessons import runner
+from plremix_core.lessons import copies, runner
+from plremix_core.lessons.controls import CONTROLS
 
 SMALL = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --limit-train 100 --holdout 20 --width 4 --blocks [1,1]".split()
 
@@ -113,13 +114,22 @@ def test_options_reach_the_settings_lists_and_switches_among_them(monkeypatch):
     assert (config.kappa, config.flip, config.train_size, config.lr) == (((0, 2), (3, 1)), False, 70, 0.5)
 
 
-def test_lab_binds_to_localhost_and_leaves_the_token_on(monkeypatch):
+def test_lab_binds_to_localhost_leaves_the_token_on_and_takes_jupyters_own_options(monkeypatch):
     seen = []
-    monkeypatch.setattr(lessons.subprocess, "call", lambda command: seen.append(command) or 0)
-    assert invoke("lab", "--", "--port=9999").exit_code == 0
+    monkeypatch.setattr(lessons.os, "execv", lambda _, command: seen.append(command))
+    monkeypatch.setattr(lessons.subprocess, "call", lambda command: 0)
+    monkeypatch.setattr(copies, "update", lambda: ["02 has a newer version"])
+    done = invoke("lab", "--no-browser", "--port=9999")
     (command,) = seen
-    assert "--ServerApp.ip=127.0.0.1" in command and command[-1] == "--port=9999"
+    assert done.exit_code == 0 and "my_notebooks/00_start_here.ipynb" in done.output
+    assert "02 has a newer version" in done.output
+    assert "--ServerApp.ip=127.0.0.1" in command and command[-2:] == ["--no-browser", "--port=9999"]
+    assert "--LabApp.default_url=/lab/tree/my_notebooks/00_start_here.ipynb" in command
     assert not any("token" in word or "password" in word for word in command)
+
+
+def test_the_controls_that_the_command_offers_are_those_there_are():
+    assert set(lessons.CONTROLS) == set(CONTROLS)
 
 
 def test_lessons_passes_parameters_on_and_opens_the_index_of_the_run(monkeypatch, tmp_path):

@@ -1,5 +1,6 @@
 """The commands ``plremix lessons`` and ``plremix lab``: notebooks."""
 
+import os
 import subprocess
 import sys
 import webbrowser
@@ -8,34 +9,40 @@ from pathlib import Path
 import click
 
 from ..engine.files import ROOT
-from ..lessons import render, runner
 from . import read_value
 
+CONTROLS = (
+    "all_negatives all_confident blunt clean_labels coin forget_momentum never_flat no_contrast no_faults one_loss"
+)
+CONTROLS = (*CONTROLS.split(), "unseeded")  # written out, because the names must be known without loading torch
 LAB = [
     "--ServerApp.ip=127.0.0.1",
     f"--ServerApp.root_dir={ROOT}",
-    "--LabApp.default_url=/lab/tree/notebooks",
+    "--ServerApp.log_level=ERROR",  # the address is still shown
+    f"--LabApp.app_settings_dir={ROOT / 'plremix_core' / 'lessons' / 'lab'}",  # no questions about news
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",  # calls nobody
-    "--LabApp.news_url=None",
 ]
+FIRST = "00_start_here.ipynb"
 
 
 @click.command("lessons")
-@click.option("--only", multiple=True, help="Notebook numbers, e.g. 03; repeatable.")
+@click.option("--only", multiple=True, help="Notebook number, 00 to 10; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lessons"), show_default=True)
-@click.option("--jobs", type=int, default=0, help="Notebooks at once; 0 = one a core.")
+@click.option("--jobs", type=int, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
-@click.option("--control", default="", help="Name of a mechanism to break; see lessons/controls.py.")
+@click.option("--control", type=click.Choice(CONTROLS), help="Mechanism to break: claims that rest on it must fail.")
 @click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
 def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> None:
-    """Run notebooks headless and write OUT/index.html and OUT/result.json.
+    """Run notebooks without JupyterLab and write OUT/index.html and OUT/result.json.
 
     \b
     plremix lessons --only 03 --control all_negatives      break a mechanism: its claims must fail
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
+    from ..lessons import render, runner
+
     paths = [path for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
     values = dict(parameters) | ({"control": control} if control else {})
     results = runner.run_lessons(paths, out, values, timeout, jobs)
@@ -48,8 +55,25 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> N
     sys.exit(any(result.status != "ok" for result in results))
 
 
-@click.command("lab")
-@click.argument("arguments", nargs=-1)
+@click.command("lab", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def lab(arguments) -> None:
-    """Start JupyterLab on localhost at notebooks/, with a token; ARGUMENTS go to JupyterLab."""
-    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", *LAB, *arguments]))
+    """Open JupyterLab at my_notebooks/00_start_here.ipynb, on this machine only and with a token.
+
+    my_notebooks/ holds copies of the lessons for you to change; those that you changed are never overwritten. ARGUMENTS
+    go to JupyterLab, for example --no-browser or --port 9999.
+    """
+    click.echo(f"Starting JupyterLab; your browser opens my_notebooks/{FIRST} in about half a minute.")
+    click.echo("Your copies of the notebooks are in my_notebooks/. Stop with Ctrl-C.")
+    sys.stdout.flush()
+    from ..lessons import copies
+
+    for line in copies.update():
+        click.echo(line)
+    os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1"}  # this interpreter's kernel
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the committed outputs: the digits agree
+    start = [f"--LabApp.default_url=/lab/tree/my_notebooks/{FIRST}"]
+    command = [sys.executable, "-m", "jupyterlab", *LAB, *start, *arguments]
+    if os.name == "posix":  # in place of this process: what stops it stops JupyterLab
+        os.execv(sys.executable, command)
+    sys.exit(subprocess.call(command))

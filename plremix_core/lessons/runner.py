@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
 TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
 CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
+EXECUTING = re.compile(r"Executing Cell (\d+)")
+POLL = 1.0  # seconds between two looks at the progress
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -182,20 +184,27 @@ def run_lessons(
     for path in paths:
         inspect(path, parameters)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
-    cores = joblib.cpu_count()
-    jobs = min(jobs or cores, len(paths))
-    stop = threading.Event()
-    common = folder, parameters, timeout, max(1, cores // jobs)
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(paths), unit="notebook") as bar:
+    for old in [folder / "result.json", *(folder / f"{path.stem}.log" for path in paths)]:
+        old.unlink(missing_ok=True)
+    stop, common = threading.Event(), (folder, parameters, timeout, 1)  # one thread: digits do not depend on the cores
+    form = "{n_fmt} of {total_fmt} notebooks [{elapsed}]{postfix}"
+    with (
+        ThreadPoolExecutor(min(jobs or joblib.cpu_count(), len(paths))) as pool,
+        tqdm(total=len(paths), bar_format=form) as bar,
+    ):
         futures = [pool.submit(run_notebook, path, *common, wanted=lambda: not stop.is_set()) for path in paths]
+        waiting = set(futures)
         try:
-            for future in as_completed(futures):
-                result = future.result()
-                if (folder / f"{result.notebook}.ipynb").exists():
-                    write_page(folder / f"{result.notebook}.ipynb", [path.stem for path in paths])
-                bar.update()
-                tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+            while waiting:
+                done, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+                for future in done:
+                    result = future.result()
+                    if (folder / f"{result.notebook}.ipynb").exists():
+                        write_page(folder / f"{result.notebook}.ipynb", [path.stem for path in paths])
+                    bar.update()
+                    tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+                running = [path for path, future in zip(paths, futures) if future.running()]
+                bar.set_postfix_str(", ".join(_place(path, folder) for path in running))
         finally:  # on Ctrl-C nothing goes on and nothing begins
             stop.set()
             pool.shutdown(cancel_futures=True)
@@ -203,3 +212,10 @@ def run_lessons(
     write_index(results, folder)
     write_atomic(folder / "result.json", json.dumps([asdict(result) for result in results], indent=1).encode())
     return results
+
+
+def _place(path: Path, folder: Path) -> str:
+    """Say at which cell a running notebook is, by its log."""
+    log = folder / f"{path.stem}.log"
+    cells = EXECUTING.findall(log.read_text(errors="replace")) if log.exists() else []
+    return f"{path.stem[:2]} at cell {cells[-1]} of {len(read(path).cells)}" if cells else f"{path.stem[:2]} starts"
