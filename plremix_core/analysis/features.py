@@ -1,0 +1,63 @@
+"""A second opinion in seconds: rank labels by simple features, with scikit-learn; also embeddings and tables."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import threadpoolctl
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ..data.features import Features
+from ..engine.checks import require
+
+FOLDS, NEIGHBOURS, MOST = 5, 20, 20_000  # MOST: rows up to which neighbours are searched in all of them
+
+
+def rank(features: Features, seed: int = 0) -> pd.DataFrame:
+    """Rank labels by features alone; returns a row a sample, in order of the samples.
+
+    `suggested` is the favourite (a number in [0, C)) of a logistic regression that was fitted on the other folds,
+    `probability` what it gives to it, and `margin` the log-probability of the given label minus that of the best other
+    class: the smallest is the most suspect. `votes` is the share of the nearest neighbours that have the given label
+    (cosine similarity), `neighbours` the class that most of them have.
+    """
+    values, given, names = features
+    require(np.bincount(given).max() >= 2, "labels", "two of one class at least", len(names), "Give more rows.")
+    folds = StratifiedKFold(min(FOLDS, np.bincount(given).max()), shuffle=True, random_state=seed)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, tol=1e-3))
+    with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
+        warnings.simplefilter("ignore")  # classes with fewer samples than folds; a fit that is stopped early
+        p = cross_val_predict(model, values, given, cv=folds, method="predict_proba")
+        unit = StandardScaler().fit_transform(values)
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
+        some = np.random.default_rng(seed).permutation(len(unit))[:MOST]
+        count = min(NEIGHBOURS, len(some) - 1)
+        near = some[NearestNeighbors(n_neighbors=count + 1).fit(unit[some]).kneighbors(unit, return_distance=False)]
+    keep = near != np.arange(len(unit))[:, None]  # itself is no neighbour
+    keep &= np.cumsum(keep, axis=1) <= count
+    votes = np.stack([((given[near] == c) & keep).sum(axis=1) for c in range(len(names))], axis=1) / count  # (N, C)
+    return pd.DataFrame(
+        dict(
+            suggested=p.argmax(axis=1),
+            probability=p.max(axis=1),
+            margin=margin(np.log(p.clip(1e-12)), given),
+            votes=votes[np.arange(len(given)), given],
+            neighbours=votes.argmax(axis=1),
+        )
+    )
+
+
+def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Score (N, C) of the given label minus the best other one, (N,).
+
+    >>> margin(np.array([[1.0, 3.0, 2.0]]), np.array([1]))
+    array([1.])
+    """
+    rows = np.arange(len(given))
+    others = scores.copy()
+    others[rows, given] = -np.inf
+    return scores[rows, given] - others.max(axis=1)
