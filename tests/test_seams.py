@@ -152,7 +152,7 @@ def test_a_history_column_is_added_by_a_hook_and_changes_no_bit_of_the_training(
     assert bits(Trainer.resume(tmp_path, dataset())) == bits(straight)
 
 
-# ---------------------------------------------------------------------------------------------------- the README
+# ---------------------------------------------------------------------------------------------------- the recipes
 
 
 @pytest.fixture
@@ -166,8 +166,8 @@ def registries():
         registry.update(entries)
 
 
-def test_the_recipes_of_the_readme_train(registries, monkeypatch, tmp_path):
-    text = (Path(__file__).parents[1] / "README.md").read_text().partition("## Extend it")[2].partition("\n## ")[0]
+def test_the_recipes_of_the_docs_train(registries, monkeypatch, tmp_path):
+    text = (Path(__file__).parents[1] / "notebooks/docs/code.md").read_text().partition("## Extend it")[2].partition("\n## ")[0]
     recipes = re.findall("```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(recipes) == 4 and all(len(recipe.splitlines()) <= 20 for recipe in recipes)
     (tmp_path / "folder" / "of" / "mine").mkdir(parents=True)
