@@ -73,7 +73,7 @@ def test_a_row_by_hand(tmp_path):
     half = 4.302653 * np.std(UP, ddof=1) / 3**0.5  # 0.975 quantile of t with 2 degrees of freedom
     assert row["mean"] == pytest.approx(0.025) and row["detectable"] == pytest.approx(half, rel=1e-5)
     assert (row["low"], row["high"]) == pytest.approx((0.025 - half, 0.025 + half), rel=1e-5)
-    assert (row["least"], row["most"], row["seeds"]) == (pytest.approx(0.02), pytest.approx(0.03), 3)
+    assert row["each"] == pytest.approx(list(UP)) and row["seeds"] == 3
     assert row["peak"] == pytest.approx(0.125) and (row["study"], row["noise"]) == ("s", "worse")
     assert (row["verdict"], row["counts"]) == ("supported", True)
     words = "Test accuracy in points, last ten epochs. Supported: s worse +2.5 ± 1.2 (n = 3, peak +12.5)."

@@ -20,7 +20,7 @@ FIGURES = {  # name in result.json: what it is
 LABELS = ["dataset", "method", "noise", "rate", "seed"]
 WHERE = ["dataset", "noise", "rate"]
 NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
-COMPARED = ["mean", "low", "high", "least", "most", "seeds", "decided"]
+COMPARED = ["mean", "low", "high", "least", "most", "seeds", "each", "decided"]
 ENOUGH = 3  # seeds; fewer have no interval and decide nothing
 PUBLISHED = ROOT / "data" / "published.csv"
 RESULTS = ROOT / "data" / "results"
@@ -116,7 +116,8 @@ def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.
     """Differences of the other methods from the row `reference`, paired by seed; a row a data set, noise and method.
 
     `mean` of the differences; `low` and `high`, ends of its 95 % t interval (NaN below three seeds); `least` and `most`
-    of the differences; `seeds` that both have; `decided`: at least three seeds, and the interval leaves out 0.
+    of the differences; how many `seeds` both have; `each` difference, by seed; `decided`: at least three seeds, and the
+    interval leaves out 0.
     """
     done, rows = runs[runs["state"] == "done"], []
     for where, group in done.groupby(WHERE, sort=False):
@@ -149,12 +150,13 @@ def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str
     table = table.reindex(columns=[one, other]).astype(float)
     gaps = (table[one] - table[other]).dropna().to_numpy()
     if len(gaps) == 0:
-        return dict.fromkeys(COMPARED, np.nan) | {"seeds": 0, "decided": False}
+        return dict.fromkeys(COMPARED, np.nan) | {"seeds": 0, "each": [], "decided": False}
     mean, half = gaps.mean(), np.nan
     if len(gaps) >= ENOUGH:
         half = scipy.stats.t.ppf(0.975, len(gaps) - 1) * scipy.stats.sem(gaps)
     decided = bool(abs(mean) > half)  # never against NaN
-    return dict(zip(COMPARED, (mean, mean - half, mean + half, gaps.min(), gaps.max(), len(gaps), decided)))
+    ends = mean - half, mean + half, gaps.min(), gaps.max()
+    return dict(zip(COMPARED, (mean, *ends, len(gaps), gaps.tolist(), decided)))
 
 
 def curves(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:

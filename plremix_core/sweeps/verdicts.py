@@ -28,15 +28,15 @@ MEASURES = {  # those after `last` are read from the epochs
     "features_within_between": "Distance within classes over that between them, features of test images",
 }
 VERDICTS = {"hit": "supported", "miss": "contradicted", "open": "undecided"}
-KEYS = "claim notebook study noise measure higher lower counts verdict mean low high least most seeds detectable peak"
+KEYS = "claim notebook study noise measure higher lower counts verdict mean low high seeds each detectable peak"
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def verdicts(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims: Path = CLAIMS) -> pd.DataFrame:
     """Decide the comparisons of all claims, a row a claim, study, noise and measure; `change` alters a study's runs.
 
-    Paired differences of `higher` from `lower`: `mean`, ends `low` and `high` of their t interval, `least`, `most`, how
-    many `seeds`; `detectable`, the least mean that this spread and so many seeds could have told from 0; `peak`, the
+    Paired differences of `higher` from `lower`: `mean`, ends `low` and `high` of its t interval, how many `seeds`, and
+    `each` by seed; `detectable`, the least mean that this spread and so many seeds could have told from 0; `peak`, the
     mean at the best epochs; `counts`, if the claim's verdict rests on the row; `verdict`: supported, contradicted,
     undecided, not run (no seed has both methods), not recorded (no such study).
     """
@@ -48,7 +48,7 @@ def verdicts(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims
             study, one = one["study"], about | one | {"counts": counts}
             if study not in studies:
                 studies[study] = change(_read(study, results)) if (results / f"{study}.json").exists() else None
-            missing = one | {"lower": str(one["lower"]), "noise": "", "seeds": 0, "verdict": "not recorded"}
+            missing = one | {"lower": str(one["lower"]), "noise": "", "seeds": 0, "each": [], "verdict": "not recorded"}
             rows += [missing] if studies[study] is None else _decide(one, studies[study])
     return pd.DataFrame(rows, columns=KEYS.split())
 
@@ -103,7 +103,7 @@ def _tell(rows: pd.DataFrame) -> str:
         told = []
         for row in rows[rows["verdict"] == verdict].to_dict("records"):
             size = f" {show(row['mean'])} ± {show(row['detectable'])[1:]}" if row["seeds"] >= ENOUGH else ""
-            spread = "" if size else f": {show(row['least'])} to {show(row['most'])}" if row["seeds"] else ""
+            spread = "" if size else f": {show(min(row['each']))} to {show(max(row['each']))}" if row["seeds"] else ""
             words = f"n = {row['seeds']}{spread}" + (f", peak {show(row['peak'])}" if points else "")
             told.append(f"{row['study']} {row['noise']}".strip() + size + (f" ({words})" if row["seeds"] else ""))
         parts += [f"{verdict.capitalize()}: {', '.join(told)}."] if told else []
