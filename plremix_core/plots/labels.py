@@ -30,32 +30,26 @@ def fitted_line(x, given, wrong, grid, probability, titles: list[str]) -> Figure
     """Points `x` (n,) with given labels 0 or 1 and `wrong` (n,) bool; P(class 1) (G,) over `grid` (G,), one a panel."""
     figure, axes = panels(len(probability), sharey=True)
     for ax, line, title in zip(axes[0], probability, titles):
-        ax.plot(grid, line, color="black", linewidth=1.5, label="network")
+        ax.plot(grid, line, color="black", linewidth=1.5, label="model")
         ax.axhline(0.5, color=UNUSED, linewidth=0.8)
         ax.plot(x[~wrong], given[~wrong], "o", color=CLEAN, label="clean sample")
         ax.plot(x[wrong], given[wrong], "x", color=NOISY, markersize=9, markeredgewidth=2.5, label="noisy sample")
-        ax.set(title=title, xlabel="input x (no unit)", ylim=(-0.1, 1.1))
+        ax.set(title=title, xlabel="input x", ylim=(-0.1, 1.1))
     axes[0, 0].set_ylabel("given label, P(class 1)")
     legend_below(figure)
     return figure
 
 
 @in_style
-def noise_rates(nominal, real, class_names, matrices: dict) -> Figure:
-    """Real rates (R, S) of S seeds over nominal (R,); by title, a matrix (C, C): given labels of every true class."""
-    figure, axes = panels(1 + len(matrices), height=3.7)
-    ax, classes = axes[0, 0], len(class_names)
-    ax.plot([0, 1], [0, 1], color=UNUSED, linestyle="--", label="real = nominal")
-    ax.plot([0, 1], [0, (classes - 1) / classes], color=COLOURS[0], label="r (C - 1) / C")
-    ax.plot(nominal, real, "k+", markersize=9)
-    ax.set(title="The real rate lies below the nominal", xlabel="nominal rate r (fraction)")
-    ax.set_ylabel("real rate (fraction)")
-    ax.legend(loc="upper left")
-    for ax, (title, matrix) in zip(axes[0, 1:], matrices.items()):
-        first, last = ax is axes[0, 1], ax is axes[0, -1]
-        style = dict(cmap="Blues", vmin=0, vmax=1, square=True, cbar=last, cbar_kws={"label": "share of the class"})
-        sns.heatmap(matrix, ax=ax, yticklabels=class_names if first else False, **style)
-        ax.set(title=title, xlabel="given label (number of the row)", ylabel="true label" if first else "")
+def label_noise(matrices: dict, class_names) -> Figure:
+    """By title, a matrix (C, C): the share of every true class, a row, that has each given label."""
+    figure, axes = panels(len(matrices), height=3.6)
+    for ax, (title, matrix) in zip(axes[0], matrices.items()):
+        first, last = ax is axes[0, 0], ax is axes[0, -1]
+        style = dict(cmap="Blues", vmin=0, vmax=1, square=True, cbar=last)
+        style |= dict(cbar_kws={"label": "share of the true class", "shrink": 0.7}) if last else {}
+        sns.heatmap(matrix, ax=ax, xticklabels=class_names, yticklabels=class_names if first else False, **style)
+        ax.set(title=title, xlabel="given label", ylabel="true label" if first else "")
     return figure
 
 
