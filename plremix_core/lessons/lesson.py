@@ -21,7 +21,7 @@ from ..engine.checks import require
 from ..engine.files import ROOT
 from ..plots import png
 from ..presets import PROFILES
-from . import exercises
+from . import exercises, injected
 from .controls import CONTROLS, INSTEAD
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
@@ -219,6 +219,7 @@ def start(
     known = f"empty or one of {', '.join(CONTROLS)}"
     require(control in ("", *CONTROLS), "control", known, control, "Check the spelling.")
     png.show_as_png()
+    injected.refuse_unknown(_cells_run())
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
     if control:
         what, module, attribute, replacement = CONTROLS[control]
@@ -226,6 +227,13 @@ def start(
         if module is not None:
             setattr(module, attribute, replacement)
     return Lesson(notebook, profile, seed, control, interactive)
+
+
+def _cells_run() -> list[str]:
+    """Sources of the notebook's cells that were run so far; none outside one."""
+    from IPython import get_ipython
+
+    return list(get_ipython().user_ns.get("In", [])) if get_ipython() is not None else []
 
 
 def _keep(mime: str, record: dict, text: str, markdown: str) -> None:
