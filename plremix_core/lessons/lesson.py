@@ -184,7 +184,8 @@ class Lesson:
 
     def broken(self, table: pd.DataFrame) -> pd.DataFrame:
         """A recorded table as it is, or with the methods that the control breaks replaced by what is left of them."""
-        instead = {one: other for one, other in INSTEAD.get(self.control, {}).items() if other in set(table["method"])}
+        known, known_instead = set(table["method"]), INSTEAD.get(self.control, {})
+        instead = {one: other for one, other in known_instead.items() if {one, other} <= known}
         kept = [table[~table["method"].isin(list(instead))]]
         kept += [table[table["method"] == other].assign(method=one) for one, other in instead.items()]
         return pd.concat(kept, ignore_index=True)
