@@ -6,11 +6,22 @@ from dataclasses import dataclass
 from .data.noise import NOISES, RATED
 from .engine.checks import require
 from .engine.settings import Settings, setting
-from .losses import CONTRASTS
-from .methods import METHODS, Method
 
 GROUPS = ("data", "noise", "method", "network", "schedule", "advanced")
 RETIRED = {"extra_epochs": 0, "mask_rows": "sample"}  # fields of old records and the one value that is still possible
+
+
+def _methods() -> dict:
+    """Import the methods when one is asked for: torch takes seconds, and what is refused must not wait for it."""
+    from .methods import METHODS
+
+    return METHODS
+
+
+def _contrasts() -> dict:
+    from .losses import CONTRASTS
+
+    return CONTRASTS
 
 
 def _starts(kappa: tuple) -> bool:
@@ -24,8 +35,9 @@ def _crops(kinds: tuple) -> bool:
 
 
 BLOCKS = lambda v: len(v) > 0 and min(v) > 0, "at least one positive count", "(2, 2, 2, 2) is ResNet-18."
+DROPS = lambda v: min(v, default=0) >= 0, "epochs >= 0", "Example: [200]."
 KAPPA = _starts, "pairs (from epoch, k >= 1) starting at epoch 0", "Example: ((0, 3), (40, 2))."
-FORM = lambda v: v in ("", *CONTRASTS), "empty or a key of losses.CONTRASTS", "Check the spelling."
+FORM = lambda v: v in ("", *_contrasts()), "empty or a key of losses.CONTRASTS", "Check the spelling."
 CROPS = (
     _crops,
     "() or one or two kinds (number, side, least, most area), two views of the first",
@@ -45,7 +57,7 @@ class Config(Settings):
     noise: str = setting("noise", "sym", "kind of label noise", one_of=NOISES)
     rate: float = setting("noise", 0.5, "share of the labels drawn anew, a fraction", ge=0, lt=1)
     label_file: str = setting("noise", "", "given labels for noise = file: .npy, .npz, .json or .csv")
-    method: str = setting("method", "plremix", "what is trained; see methods.py", one_of=METHODS)
+    method: str = setting("method", "plremix", "what is trained; see methods.py", one_of=_methods)
     seed: int = setting("schedule", 0, "seed of every random number of the run", ge=0)
     backbone: str = setting(
         "network", "preact", "network below the heads", one_of=("preact", "resnet50", "inception_resnet_v2")
@@ -62,7 +74,9 @@ class Config(Settings):
     steps_per_epoch: int = setting("schedule", 0, "SGD steps a network; 0 = one pass over the labeled set", ge=0)
     lr: float = setting("schedule", 0.02, "initial learning rate", gt=0)
     lr_decay: str = setting("schedule", "steps", "by lr_drops, or linear to zero", one_of=("steps", "linear"))
-    lr_drops: tuple[int, ...] = setting("schedule", (200,), "epochs from which lr is divided by 10, once more each")
+    lr_drops: tuple[int, ...] = setting(
+        "schedule", (200,), "epochs from which lr is divided by 10, once more each", rule=DROPS
+    )
     momentum: float = setting("advanced", 0.9, "momentum of SGD", ge=0, lt=1)
     weight_decay: float = setting("advanced", 5e-4, "weight decay of SGD", ge=0)
     lambda_u: float = setting("method", 25.0, "weight of the unlabeled loss; depends on the noise", ge=0)
@@ -71,7 +85,7 @@ class Config(Settings):
     sharpening: float = setting("method", 0.5, "temperature of sharpened pseudo-labels", gt=0)
     threshold: float = setting("method", 0.5, "probability above which a sample counts as clean", gt=0, lt=1)
     lambda_c: float = setting("method", 1.0, "weight of the contrastive loss", ge=0)
-    contrast: str = setting("method", "flat_nce", "form of the contrastive loss", one_of=CONTRASTS)
+    contrast: str = setting("method", "flat_nce", "form of the contrastive loss", one_of=_contrasts)
     temperature: float = setting("method", 1.0, "temperature of the relaxed contrastive loss", gt=0)
     kappa: tuple[tuple[int, int], ...] = setting(
         "method", ((0, 3), (40, 2), (70, 1)), "(from epoch, predicted classes in a candidate set)", rule=KAPPA
@@ -111,9 +125,9 @@ class Config(Settings):
         require(given, "label_file", "given if and only if noise is file", self.label_file, "Set both or none.")
 
     @property
-    def spec(self) -> Method:
-        """What the method switches on."""
-        return METHODS[self.method]
+    def spec(self) -> object:
+        """What the method switches on, a `methods.Method`."""
+        return _methods()[self.method]
 
     def kappa_at(self, epoch: int) -> int:
         """Predicted classes in a candidate set in `epoch`."""

@@ -92,7 +92,7 @@ def test_kinds_of_files_that_are_read(tmp_path, kind):
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\xff\xd8\xff\xe0 not a picture"])
 def test_a_broken_image_is_refused_by_name_with_the_remedy(tmp_path, content):
     (tmp_path / "bad.jpg").write_bytes(content)
-    message = "image must be a readable picture, got .*bad.jpg: .*Replace the file, or delete it"
+    message = "image must be a readable picture, got .*bad.jpg: .*Replace the file, or move it"
     with pytest.raises(ValueError, match=message):
         read_image(tmp_path / "bad.jpg", 32)
 
@@ -319,7 +319,9 @@ def test_the_signature_follows_paths_sizes_and_image_size_and_names_a_missing_fi
     (tmp_path / "a" / "2.png").write_bytes((tmp_path / "a" / "2.png").read_bytes() + b" ")
     assert files.signature() != first
     (tmp_path / "a" / "2.png").unlink()
-    with pytest.raises(ValueError, match="image must be a file that exists, got '.*2.png'. Restore it, or drop it"):
+    with pytest.raises(
+        ValueError, match="image must be a readable picture, got .*2.png: .*No such file.*Replace the file, or move it"
+    ):
         files.signature()
 
 

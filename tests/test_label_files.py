@@ -86,7 +86,7 @@ def test_a_json_object_is_ordered_by_its_indices(tmp_path):
         "3\n0\n2\n2\n1\n3",
         "given by people\r\n3\r\n0\r\n2\r\n2\r\n1\r\n3\r\n",
         "\ufefflabel\n3\n0\n2\n2\n1\n3\n\n",
-        'file,label\na.png,3\nb.png,0\n"c,d.png",2\ne.png,2\nf.png,1\ng.png,3\n',
+        "confidence,label\n0.9,3\n0.8,0\n1.0,2\n.7,2\n0.5,1\n1e-1,3\n",
         "label,index\n1,4\n3,5\n3,0\n0,1\n2,2\n2,3\n",
     ],
 )
@@ -174,10 +174,10 @@ def test_arrays_of_another_type_or_shape_are_refused(tmp_path, array, message):
         ("[3, 0, true, 2, 1, 3]", ", entry 2, must be a whole number, got True"),
         ("[3, 0, null, 2, 1, 3]", ", entry 2, must be a whole number, got None"),
         ("[3, 0, NaN, 2, 1, 3]", ", entry 2, must be a whole number, got nan"),
-        ("[[3, 0, 2, 2, 1, 3]]", ", entry 0, must be a whole number, got .*"),
-        ('{"0": 3, "1": 0, "3": 2}', " must be of each index from 0 to 2 once"),
-        ('{"0": 3, "1": 0, "a": 2}', ", entry 2, must be a whole number, got 'a'"),
-        ('{"0": 3, "1": 0, "1": 2}', " must be of each index from 0 to 2 once"),
+        ("[[3, 0, 2, 2, 1, 3]]", r" must be of shape \(6,\), got \(1, 6\)"),
+        ('{"0": 3, "1": 0, "3": 2}', ", column 'index', must be of each index from 0 to 2 once"),
+        ('{"0": 3, "1": 0, "a": 2}', ", column 'index', must be of each index from 0 to 2 once, got .*'a'"),
+        ('{"0": 3, "1": 0, "1": 2}', ", column 'index', must be of each index from 0 to 2 once"),
         ("[" * 100_000, " must be a readable .json, got RecursionError"),
     ],
 )
@@ -195,7 +195,7 @@ def test_json_of_another_form_is_refused(tmp_path, text, message):
         ("label,b\n1\n", " must be a readable .csv, got .*rows of several lengths"),
         ("label\n1\ncat\n", ", entry 1, must be a whole number, got 'cat'"),
         ("label\n1\n1.5\n", ", entry 1, must be a whole number, got '1.5'"),
-        ("index,label\n0,1\n0,1\n", " must be of each index from 0 to 1 once"),
+        ("index,label\n0,1\n0,1\n", ", column 'index', must be of each index from 0 to 1 once"),
     ],
 )
 def test_csv_of_another_form_is_refused(tmp_path, text, message):

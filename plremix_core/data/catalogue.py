@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from torchvision import datasets
 
 from ..engine.checks import require
 from ..engine.files import ROOT
@@ -109,6 +108,8 @@ def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
     checked once in this process is neither read nor checked again while its files stay the same.
     """
     source = SOURCES[name]
+    there = bool(source.torchvision) or folder.exists()
+    require(there, "folder of the data", "one that exists", str(folder), "Check the path, or leave it out.")
     path = folder if folder.suffix == ".npz" else folder / source.file
     if not path.exists() and path != folder and not source.torchvision:
         path = FOLDER / source.file  # the bundled set need not lie in a folder of other sets
@@ -117,7 +118,7 @@ def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
         require(path.is_file(), "dataset file", "present", str(path), remedy)
         files = [path]
     else:
-        unpacked = getattr(datasets, source.torchvision).base_folder
+        unpacked = _torchvision(source).base_folder
         path = folder if (folder / unpacked).is_dir() else folder / "cache"
         files = sorted((path / unpacked).glob("*"))
     stamp = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
@@ -138,24 +139,36 @@ def _read_checked(name: str, source: Source, path: Path, stamp: tuple) -> dict[s
 def require_content(array: np.ndarray, expected: str, name: str, path: Path) -> None:
     """Refuse an array whose bytes as uint8 have another checksum than expected."""
     found = hashlib.sha256(np.ascontiguousarray(array, dtype=np.uint8).tobytes()).hexdigest()[:16]
-    remedy = f"{path} is damaged or another data set; delete it and fetch it again."
+    remedy = f"{path} is damaged or another data set; fetch it again."
     require(found == expected, f"content of {name}", f"sha256 {expected}...", found, remedy)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    remedy = f"{path} is damaged; delete it and fetch it again."
+def read_own(path: Path) -> dict[str, np.ndarray]:
+    """Read an .npz of your own: the arrays PARTS, without those of the test perhaps, and class_names if it has them."""
+    require(path.is_file(), "dataset file", "one that exists", str(path), "Check the path.")
+    return _read_npz(path, PARTS[:2])
+
+
+def _read_npz(path: Path, needed: tuple[str, ...] = PARTS) -> dict[str, np.ndarray]:
+    remedy = f"{path} is damaged; fetch it again." if needed == PARTS else "See data.load."
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {part: archive[part] for part in PARTS if part in archive.files}
+            arrays = {part: archive[part] for part in (*PARTS, "class_names") if part in archive.files}
     except Exception as error:  # a cut or damaged zip raises many types
         raise ValueError(f"dataset file must be a readable .npz, got {error!r}. {remedy}") from error
-    missing = [part for part in PARTS if part not in arrays]
-    require(not missing, "dataset file", f"an .npz with {', '.join(PARTS)}", f"none of {missing}", remedy)
+    missing = [part for part in needed if part not in arrays]
+    require(not missing, "dataset file", f"an .npz with {', '.join(needed)}", f"none of {missing}", remedy)
     return arrays
 
 
+def _torchvision(source: Source) -> type:
+    from torchvision import datasets  # takes seconds
+
+    return getattr(datasets, source.torchvision)
+
+
 def _download(name: str, source: Source, folder: Path) -> dict[str, np.ndarray]:
-    kind = getattr(datasets, source.torchvision)
+    kind = _torchvision(source)
     try:
         train, test = (kind(str(folder), train=train, download=True) for train in (True, False))
     except Exception as error:

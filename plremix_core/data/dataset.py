@@ -1,7 +1,8 @@
 """What a training needs of a data set: images, given labels, test set and names."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from ..engine.checks import check_labels, require
 from .image_files import ImageFiles
 from .noise import real_rate
+from .words import readable, tell_apart
+
+SHOWN = 200  # classes that a description names
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Dataset:
     holdout_given: Tensor  # their given labels
     origin: str = ""  # signature of the files that images come from, in memory or not; empty for arrays
     files: tuple[str, ...] = ()  # paths of the files of `images` below the folder of the set; empty for arrays
+    notes: tuple[str, ...] = ()  # how the data were understood and what was left out, in sentences
+    source: dict = field(default_factory=dict)  # how they were made, for `sets.reopen`; empty for arrays
+    own: bool = False  # files that nobody has checked
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tell_apart(self.class_names))
 
     @property
     def num_classes(self) -> int:
@@ -55,42 +65,100 @@ def measure(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(pixels.mean(dim=1).tolist()), tuple(pixels.std(dim=1).clamp_min(1e-3).tolist())
 
 
+def describe(data: Dataset) -> str:
+    """Say how a data set was understood: images, classes with their counts, labels, hold-out, test set, what was left.
+
+    It may be read already or not (see `sets.open_set`). One line a subject.
+    """
+    counts = torch.bincount(data.given, minlength=data.num_classes).tolist()
+    named = [f"{name} {count:,}" for name, count in zip(data.class_names, counts)]
+    more = f" ... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    channels, height, width = data.images.shape[1:]
+    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+    wrong = "an unknown share" if data.real_rate is None else f"{data.real_rate:.1%}"
+    held, tested = len(data.holdout_images), len(data.test_images)
+    aside = f"{held:,} images, with their given labels" if held else "none; --holdout N sets N training images aside"
+    unseen = f"{tested:,} images" if tested else "none, so accuracy on unseen images with right labels is not known"
+    lines = [f"{len(data.given):,} training images of {data.num_classes} classes, {width} x {height} pixels, {kind}"]
+    lines += [f"classes: {', '.join(named[:SHOWN])}{more}", f"wrong labels: {wrong}"]
+    lines += [f"hold-out: {aside}", f"test set: {unseen}", *data.notes]
+    if data.num_classes == 2:
+        lines += ["two classes leave the contrastive loss few negative pairs; --method dividemix-2d does without it"]
+    return readable("\n  ".join(lines))
+
+
+Array = np.ndarray | Tensor | Sequence
+
+
 def from_arrays(
-    images: np.ndarray,
-    given: np.ndarray,
-    test_images: np.ndarray,
-    test_labels: np.ndarray,
-    class_names: tuple[str, ...],
+    images: Array,
+    given: Array,
+    test_images: Array | None = None,
+    test_labels: Array | None = None,
+    class_names: Sequence[str] | int | None = None,
     *,
-    true: np.ndarray | None = None,
+    true: Array | None = None,
     name: str = "arrays",
     statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
 ) -> Dataset:
-    """Make a data set of arrays, which are copied.
+    """Make a data set of arrays, tensors or lists, which are copied.
 
-    Images are uint8 of shape (N, H, W) or (N, H, W, 3), labels integers in [0, C): `given` those of training images,
-    which may be wrong, `test_labels` true ones. `true` labels (N,) measure splits. `statistics`, mean and deviation
-    of each channel with pixels in [0, 1], are by default measured on `images`.
+    Images are uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), labels integers in [0, C): `given` those of
+    training images, which may be wrong, `test_labels` true ones; there may be no test set. `class_names` are C names,
+    or their number; by default, the numbers that occur. `true` labels (N,) measure splits. `statistics`, mean and
+    deviation of each channel with pixels in [0, 1], are by default measured on `images`.
     """
-    for key, array in (("images", images), ("test_images", test_images)):
-        shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] == 3)
-        require(array.dtype == np.uint8, key, "uint8", array.dtype, "Scale to 0..255 and convert.")
-        require(shape_ok, key, "of shape (N, H, W) or (N, H, W, 3)", array.shape, "Move the channels last.")
+    both = (test_images is None) == (test_labels is None)
+    lacking = "test_labels" if test_labels is None else "test_images"
+    require(both, lacking, "given with the other one", None, "Pass both, or neither where there is no test set.")
+    images = _pixels(images, "images")
     require(images.size > 0, "images", "at least one, of at least one pixel", images.shape, "Was anything read?")
+    test_images = images[:0] if test_images is None else _pixels(test_images, "test_images")
     single, other = images.shape[1:], test_images.shape[1:]
     require(single == other, "test_images", f"shaped {single}", other, "Resize.")
-    labels = {"given": given, "test_labels": test_labels} | ({} if true is None else {"true": true})
+    labels = {"given": given, "test_labels": [] if test_labels is None else test_labels}
+    labels |= {} if true is None else {"true": true}
     for key, value in labels.items():
-        kind = np.asarray(value).dtype
-        require(np.issubdtype(kind, np.integer), key, "integers", kind, "Number the classes from 0.")
-        labels[key] = torch.from_numpy(np.asarray(value).astype(np.int64))
-        check_labels(labels[key], len(class_names), len(test_images if key == "test_labels" else images), key)
+        array = _array(value, key)
+        array = array.astype(np.int64) if array.size == 0 else array
+        require(np.issubdtype(array.dtype, np.integer), key, "integers", array.dtype, "Number the classes from 0.")
+        labels[key] = torch.from_numpy(array.astype(np.int64))
+    if class_names is None or isinstance(class_names, (int, np.integer)):
+        highest = max((int(value.max()) for value in labels.values() if value.numel()), default=0)
+        class_names = [str(c) for c in range(highest + 1 if class_names is None else class_names)]
+    listed = isinstance(class_names, (Sequence, np.ndarray)) and len(class_names) > 0
+    require(listed, "class_names", "a list of names", class_names, "Example: ['cat', 'dog'].")
+    for key, value in labels.items():
+        check_labels(value, len(class_names), len(test_images if key == "test_labels" else images), key)
     train, test = _channels_first(images), _channels_first(test_images)
     mean, std = statistics or measure(train)
     return Dataset(
         name, train, labels["given"], labels.get("true"), test, labels["test_labels"], tuple(class_names), mean, std,
         holdout_images=train[:0], holdout_given=labels["given"][:0],
     )  # fmt: skip
+
+
+def _array(value: Array, key: str) -> np.ndarray:
+    """An array of what people have: an array, a tensor on any device, a list."""
+    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists of several lengths
+        raise ValueError(f"{key} must be of one shape, got {error}. Make all entries alike.") from error
+
+
+def _pixels(value: Array, key: str) -> np.ndarray:
+    """Images as uint8 (N, H, W) or (N, H, W, 3); whole numbers of lists in 0..255 are taken for uint8."""
+    array = _array(value, key)
+    if isinstance(value, (list, tuple)) and np.issubdtype(array.dtype, np.integer) and array.size:
+        array = array.astype(np.uint8) if 0 <= array.min() and array.max() <= 255 else array
+    remedy = "Scale to 0..255 and convert: (255 * images).round().astype('uint8') if they lie in [0, 1]."
+    require(array.dtype == np.uint8, key, "uint8", array.dtype, remedy)
+    shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
+    axes = "images.permute(0, 2, 3, 1)" if isinstance(value, Tensor) else "images.transpose(0, 2, 3, 1)"
+    remedy = f"Move the channels last: {axes}."
+    require(shape_ok, key, "of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", array.shape, remedy)
+    return array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
 
 
 def _channels_first(images: np.ndarray) -> Tensor:

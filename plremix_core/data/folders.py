@@ -1,18 +1,27 @@
 """How data sets lie in folders: class folders, list files, Tiny-ImageNet, Clothing1M, WebVision. Nothing is decoded."""
 
 import os
-import warnings
+import re
 from pathlib import Path
 from typing import NamedTuple
 
-from torchvision.datasets.folder import IMG_EXTENSIONS
-
 from ..engine.checks import require
+from ..engine.files import read_text
+from .words import Names, number
 
-NOTES = (".txt", ".csv", ".json", ".xml", ".md", ".db", ".ini")  # files left out without a warning
-SPLITS = {"train", "training", "val", "valid", "validation", "test"}
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+NOTES = (".txt", ".csv", ".json", ".xml", ".md", ".html")  # files of people that are passed over without a word
+LEFT_BEHIND = "left behind by a system or a program"
+LEFTOVER = re.compile(  # what systems and programs leave behind
+    r"\..*|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found|__pycache__|icon\r"
+    r"|(eh)?thumbs(_\w+)?\.db|desktop\.ini",
+    re.IGNORECASE,
+)
+ROLES = dict.fromkeys(("train", "training", "trn"), "train")
+ROLES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "holdout"), "val")
+ROLES |= dict.fromkeys(("test", "testing", "tst"), "test")
+SPLIT = re.compile(rf"(?:images?[ _-]?)?({'|'.join(ROLES)})(?:[ _-]?(?:set|data|images?|imgs?|split|(?:19|20)\d\d))?")
 Pairs = list[tuple[str, int]]  # path of an image below the folder of the set, and its label
-Names = tuple[str, ...]  # of the classes, in order of their numbers
 
 
 class Layout(NamedTuple):
@@ -22,104 +31,171 @@ class Layout(NamedTuple):
     train: Pairs
     test: Pairs = []
     validation: Pairs = []
+    notes: tuple[str, ...] = ()  # what was understood and what was passed over, in sentences
 
 
-def class_folders(root: Path, place: str = "", names: Names | None = None) -> tuple[Pairs, Names]:
-    """List images in one folder a class below a place in `root`, and the classes: `names`, or all folders, sorted.
+def split_named(name: str) -> str:
+    """Tell which part of a split a folder's name speaks of: train, val, test or "" for none of them."""
+    found = SPLIT.fullmatch(name.lower())
+    return ROLES[found[1]] if found else ""
 
-    Images may lie at any depth; names that start with a dot are passed over. Links to folders are not followed:
-    torchvision's make_dataset does, and two of them can lead it round for ever.
+
+def folders_in(place: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, without what systems leave behind."""
+    return sorted(entry.name for entry in os.scandir(place) if entry.is_dir() and not LEFTOVER.fullmatch(entry.name))
+
+
+def class_folders(root: Path, place: str = "", names: Names | None = None) -> tuple[Pairs, Names, list[str]]:
+    """List images in one folder a class below a place in `root`, the classes (`names`, or all folders) and notes.
+
+    Images may lie at any depth. Links to folders are not followed: torchvision's make_dataset does, and two of them can
+    lead it round for ever.
     """
     top = root / place
     require(top.is_dir(), "folder", "one that exists", str(top), "Check the path.")
-    found = sorted(entry.name for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith("."))
-    require(bool(found), "folder", "one with a folder for each class", str(top), "Put the images into class folders.")
-    are_classes = names is not None or not {name.lower() for name in found} <= SPLITS
-    remedy = f"Pass train={max(found, key=lambda name: name.startswith('train'))!r} and, if it is there, test."
-    require(are_classes, "class folders", "classes", found, remedy)
+    found, known = folders_in(top), names
+    above = f"If it is a class itself, pass the folder above: {top.parent}." if has_images(top) else ""
+    require(bool(found), "folder", "one with a folder for each class", str(top), above or "Sort the images into them.")
+    if names is None:
+        _require_classes(top, found)
     names = tuple(found) if names is None else names
     unknown = sorted(set(found) - set(names))
     require(not unknown, "class folders", f"among the {len(names)} classes of training", unknown[:3], "Rename them.")
-    pairs, other = [], []
+    pairs, passed, other, deep = [], [], [], []
     for label, name in enumerate(names):
-        entries = sorted(path.relative_to(root).as_posix() for path in _walk(top / name))
-        images = [(path, label) for path in entries if path.lower().endswith(IMG_EXTENSIONS)]
-        remedy = "Delete it if it is empty; links to folders are not followed."
+        entries = sorted(path.relative_to(root).as_posix() for path in _walk(top / name, passed))
+        images = [(path, label) for path in entries if path.lower().endswith(IMAGES)]
+        remedy = f"Move it out of {top} if it is no class; links to folders are not followed."
         require(bool(images) or name not in found, "class folder", "one with images", name, remedy)
         pairs += images
-        other += [path for path in entries if not path.lower().endswith((*IMG_EXTENSIONS, *NOTES))]
-    if other:
-        kinds = f"no {', '.join(IMG_EXTENSIONS)}, or links to folders"
-        warnings.warn(f"{len(other)} entries are {kinds}, and are left out: {', '.join(other[:5])}", stacklevel=2)
-    return pairs, names
+        other += [path for path in entries if not path.lower().endswith((*IMAGES, *NOTES))]
+        deep += [name] if any((root / path).parent != top / name for path, _ in images) else []
+    few = known is None and len(pairs) < 2 * len(names)
+    remedy = f"Put all images of one class into one folder of {top}."
+    require(not few, "class folders", "of at least two images each on average", f"{len(pairs)} in {len(names)}", remedy)
+    loose = [entry.name for entry in os.scandir(top) if entry.is_file()]
+    passed += [name for name in loose if LEFTOVER.fullmatch(name)]
+    loose = [name for name in loose if name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name)]
+    counted = (
+        (passed, LEFT_BEHIND),
+        (other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link"),
+        (loose, f"in no class folder, but in {top} itself"),
+    )
+    notes = [f"left out: {len(paths)} {why}: {_some(paths)}" for paths, why in counted if paths]
+    notes += [f"images at any depth count for the class of the topmost folder: {_some(deep)}"] if deep else []
+    return pairs, names, notes
 
 
-def _walk(folder: Path) -> list[Path]:
-    """List the files in a folder at any depth, and the links to folders in it."""
+def _some(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + ", ..." * (len(names) > 5)
+
+
+def has_images(folder: Path) -> bool:
+    """Tell whether images lie in a folder itself, not deeper."""
+    names = (entry.name for entry in os.scandir(folder) if entry.is_file())
+    return any(name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name) for name in names)
+
+
+def _require_classes(top: Path, found: list[str]) -> None:
+    """Refuse folders that are parts of a split, or lie one level too high, or are no two classes."""
+    parts = [name for name in found if split_named(name)]
+    lone = len(parts) == 1 and split_named(parts[0]) == "train" and has_images(top / parts[0])  # a class of trains
+    if parts and not lone:
+        first = max(parts, key=lambda name: split_named(name) == "train")
+        remedy = f"Pass {first} alone (--images {top / first}; in Python train={first!r}), or only train, val and test"
+        other = f" without {_some(sorted(set(found) - set(parts)))}" if len(parts) < len(found) else ""
+        require(False, "class folders", "classes, without parts of a split", found[:8], f"{remedy}{other}.")
+    below = {name: folders_in(top / name) for name in found if not (top / name).is_symlink()}
+    split = next((n for n, inside in below.items() if sum(bool(split_named(one)) for one in inside) > 1), None)
+    if len(found) == 1 or split is not None:
+        name = found[0] if split is None else split
+        remedy = f"{name} holds {_some(below.get(name, []))}: pass --images {top / name}."
+        remedy = remedy if below.get(name) else "Put the images of each class into a folder of its own."
+        require(False, "class folders", "at least two classes", found[:8], remedy)
+
+
+def _walk(folder: Path, passed: list[str]) -> list[Path]:
+    """List the files in a folder at any depth, and the links to folders in it; leftovers are added to `passed`."""
     if folder.is_symlink():
         return [folder]
     found = []
     for place, below, files in os.walk(folder):
-        below[:] = [name for name in below if not name.startswith(".")]
+        left = [name for name in (*below, *files) if LEFTOVER.fullmatch(name)]
+        passed += [Path(folder.name, Path(place, name).relative_to(folder)).as_posix() for name in left]
+        below[:] = [name for name in below if name not in left]
         links = [name for name in below if Path(place, name).is_symlink()]
-        found += [Path(place, name) for name in (*links, *files) if not name.startswith(".")]
+        found += [Path(place, name) for name in (*links, *files) if name not in left]
     return found
 
 
-def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs, Names]:
-    """List images of a file with a line ``path label`` each, and the classes: `names`, or those that occur.
+def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs, Names, list[str]]:
+    """List images of a file with a line ``path label`` each, the classes (`names`, or those that occur) and notes.
 
-    Paths are relative to `root` and may hold spaces. Labels are numbers from 0 or names of classes.
+    Paths are relative to `root` and may hold spaces. Labels are numbers from 0 or names of classes; see `number`.
     """
     place = root / file
-    pairs = [tuple(line.rsplit(maxsplit=1)) for line in _read_lines(root, file)]
+    lines = [(line, text.strip()) for line, text in enumerate(_read(root, file).splitlines(), 1)]
+    pairs = [(line, *text.rsplit(*(("\t", 1) if "\t" in text else (None, 1)))) for line, text in lines if text]
     require(bool(pairs), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
-    bad = next((line for line, pair in enumerate(pairs, 1) if len(pair) != 2), None)
-    require(bad is None, f"entry {bad} of {place}", "path label", "one word", "Write both, with a space between.")
-    words = [word for _, word in pairs]
-    if names is None and all(word.isdecimal() for word in words):
-        highest, most = max(int(word[:20]) for word in words), max(10**6, len(words))
-        require(highest < most, f"label in {place}", f"below {most}", highest, "Labels are numbers from 0.")
-        names = tuple(str(c) for c in range(highest + 1))
-    names = tuple(sorted(set(words))) if names is None else names
-    number = {name: c for c, name in enumerate(names)} | {str(c): c for c in range(len(names))}
-    for line, word in enumerate(words, 1):
-        require(
-            word in number, f"label of entry {line} of {place}", f"one of {len(names)} classes", word, "Correct it."
-        )
-    return [(path, number[word]) for path, word in pairs], names
+    bad = next((line for line, *words in pairs if len(words) != 2), None)
+    require(bad is None, f"line {bad} of {place}", "path label", "one word", "Write both, with a space between.")
+    passed = [path for _, path, _ in pairs if LEFTOVER.fullmatch(path.rpartition("/")[2])]
+    pairs = [pair for pair in pairs if not LEFTOVER.fullmatch(pair[1].rpartition("/")[2])]
+    labels, names = number([word for *_, word in pairs], names, lambda i: f"label of line {pairs[i][0]} of {place}")
+    seen: dict[str, int] = {}
+    for (line, path, _), label in zip(pairs, labels):
+        same = seen.setdefault(path, label) == label
+        require(same, f"label of line {line} of {place}", "that of the same image before", names[label], "Correct one.")
+    notes = [f"left out: {len(passed)} {LEFT_BEHIND}: {_some(passed)}"] if passed else []
+    return [(path, label) for (_, path, _), label in zip(pairs, labels)], names, notes
 
 
-def own(root: Path, train: str | None = None, test: str = "", names: Names | None = None) -> Layout:
-    """Layout of your own images: class folders or list files `train` and `test` in `root`; "" is `root` itself.
+def own(
+    root: Path, train: str | None = None, test: str = "", names: Names | None = None, validation: str = ""
+) -> Layout:
+    """Layout of your own images: class folders or list files `train`, `test`, `validation` in `root`; "" is `root`.
 
-    With neither named: class folders in `root`, or in its train/ and, if it is there, its test/.
+    With `train` None: class folders in `root`; or in its folder of training and, if they are there, those of
+    validation (the hold-out) and test, under any of the usual names.
     """
+    notes = []
     if train is None:
-        inside = {entry.name for entry in os.scandir(root) if entry.is_dir()} if root.is_dir() else set()
-        split = "train" in inside and inside <= SPLITS
-        train, test = "train" if split else "", "test" if split and "test" in inside else ""
-    parts = []
-    for place in [train, test] if test else [train]:
-        find = list_file if (root / place).is_file() else class_folders
-        pairs, names = find(root, place, names)
-        parts.append(pairs)
-    return Layout(names, *parts)
+        require(root.is_dir(), "folder", "one that exists", str(root), "Check the path.")
+        inside = folders_in(root)
+        roles = {role: [n for n in inside if split_named(n) == role] for role in ("train", "val", "test")}
+        split = len(roles["train"]) == 1 and not any(map(has_images, [root / n for n in roles["train"]]))
+        if split and all(map(split_named, inside)):
+            twice = next((names for names in roles.values() if len(names) > 1), None)
+            require(twice is None, "folders of a split", "one of each kind", twice, f"Move one out of {root}.")
+            train, validation, test = (found[0] if found else "" for found in roles.values())
+            used = (f"{train} is trained on", validation and f"{validation} is the hold-out", test and f"{test} tests")
+            notes = [f"split: {', '.join(filter(None, used))}"]
+    parts: list[Pairs] = []
+    for place in (train or "", test, validation):
+        if place or not parts:
+            find = list_file if (root / place).is_file() else class_folders
+            pairs, names, found = find(root, place, names)
+            notes += found
+        parts.append(pairs if place or not parts else [])
+    return Layout(names, *parts, tuple(notes))
 
 
 def tiny_imagenet(root: Path) -> Layout:
     """Layout of Tiny-ImageNet: train/<wnid>/images/*.JPEG, val/images/ with val/val_annotations.txt, words.txt."""
     _require_inside(root, "train")
-    train, wnids = class_folders(root, "train")
+    wnids = tuple(folders_in(root / "train"))
+    train, wnids, notes = class_folders(root, "train", wnids or None)
     inside = (root / "val" / "images").is_dir()  # else sorted into val/<wnid>, as the release has them
-    number, test = {wnid: c for c, wnid in enumerate(wnids)}, []
+    wnid_of, test = {wnid: c for c, wnid in enumerate(wnids)}, []
     for line in _read_lines(root, "val/val_annotations.txt"):
         name, wnid = (line.split() + [""])[:2]
-        require(wnid in number, "class in val_annotations.txt", "one of the folders of train", wnid, "Unpack it again.")
-        test.append((f"val/{'images' if inside else wnid}/{name}", number[wnid]))
+        remedy = "Unpack it again."
+        require(wnid in wnid_of, "class in val_annotations.txt", "one of the folders of train", wnid, remedy)
+        test.append((f"val/{'images' if inside else wnid}/{name}", wnid_of[wnid]))
     lines = _read_lines(root, "words.txt") if (root / "words.txt").is_file() else []
     words = {line.partition("\t")[0]: line.partition("\t")[2] for line in lines}
-    return Layout(tuple(words.get(wnid, wnid).split(",")[0] for wnid in wnids), train, test)
+    names = tuple(words.get(wnid, wnid).split(",")[0] for wnid in wnids)
+    return Layout(names, train, test, notes=tuple(note for note in notes if note.startswith("left out")))
 
 
 def clothing1m(root: Path) -> Layout:
@@ -131,6 +207,7 @@ def clothing1m(root: Path) -> Layout:
     def listed(keys: str, file: str) -> Pairs:
         known = dict(list_file(notes, file, names)[0])
         paths = _read_lines(notes, keys)
+        require(bool(paths), keys, "a list of images", "an empty file", "Unpack it again.")
         bad = next((path for path in paths if path not in known), None)
         require(bad is None, f"label in {file}", "there for every key", bad, "Unpack it again.")
         bare = (root / paths[0].removeprefix("images/")).is_file()  # some unpack the images without that folder
@@ -143,19 +220,20 @@ def clothing1m(root: Path) -> Layout:
 def webvision(root: Path, classes: int = 50) -> Layout:
     """Layout of WebVision 1.0: Google's part of the first `classes` classes, tested on its validation images."""
     names = tuple(line.split(maxsplit=1)[-1].split(",")[0] for line in _read_lines(root, "info/synsets.txt"))
-    train, _ = list_file(root, "info/train_filelist_google.txt", names)
-    test, _ = list_file(root, "info/val_filelist.txt", names)
+    numbers = tuple(str(c) for c in range(len(names)))  # the lists hold numbers
+    train, *_ = list_file(root, "info/train_filelist_google.txt", numbers)
+    test, *_ = list_file(root, "info/val_filelist.txt", numbers)
     test = [(f"val_images_256/{path}", label) for path, label in test if label < classes]
     return Layout(names[:classes], [(path, label) for path, label in train if label < classes], test)
 
 
 def _read_lines(root: Path, name: str) -> list[str]:
+    return [line for line in map(str.strip, _read(root, name).splitlines()) if line]
+
+
+def _read(root: Path, name: str) -> str:
     _require_inside(root, name)
-    try:
-        lines = [line.strip() for line in (root / name).read_text("utf-8").splitlines()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{root / name} must be text in UTF-8, got {error}. Unpack it again.") from error
-    return [line for line in lines if line]
+    return read_text(root / name)
 
 
 def _require_inside(root: Path, name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import functional as V
@@ -18,26 +18,38 @@ from tqdm.auto import tqdm
 from ..engine.checks import require
 
 PART_BYTES = 1 << 24  # `split` reads at most so many bytes of pixels at a time
+UNREADABLE, LISTED = "image must be a readable picture, got ", 20
+REPLACE = " Replace the file, or move it (and its line in a list of files) away."
 FEW, MOST = 256, 16  # images that are read without starting processes; processes
 
 
 def read_image(path: Path, image_size: int) -> Tensor:
     """Read one image of 8 bits a channel as RGB (3, S, S), uint8: its middle square, resized to `image_size`.
 
-    0 = the image as it is. The release cuts weak views from the whole image; here all images have one shape.
+    0 = the image as it is. What a camera noted of its orientation is applied; what is transparent becomes white. The
+    release cuts weak views from the whole image; here all images have one shape.
     """
-    remedy = "Replace the file, or delete it and its entry in the list of files."
     try:
         with Image.open(path) as picture:
             deep = picture.mode.startswith(("I", "F"))  # Pillow would cut 16 bits off at 255
-            image = V.pil_to_tensor(picture.convert("RGB"))
+            with contextlib.suppress(Exception):  # a damaged note; damaged pixels are found in the next line
+                ImageOps.exif_transpose(picture, in_place=True)
+            image = V.pil_to_tensor(_on_white(picture))
     except Exception as error:
-        raise ValueError(f"image must be a readable picture, got {path}: {error}. {remedy}") from error
+        raise ValueError(f"{UNREADABLE}{path}: {error}.{REPLACE}") from error
     require(not deep, "image", "of 8 bits a channel", str(path), "Convert it.")
     if image_size and tuple(image.shape[1:]) != (image_size, image_size):
         image = V.center_crop(image, [min(image.shape[1:])])  # before resizing: no huge image from a long, narrow one
         image = V.resize(image, [image_size, image_size], antialias=True)
     return image
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """Return a picture of any mode as RGB, on a white ground where it is transparent."""
+    if "transparency" not in picture.info and picture.mode not in ("RGBA", "RGBa", "LA", "La", "PA"):
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 class ImageFiles:
@@ -80,11 +92,7 @@ class ImageFiles:
 
     def read(self, batches: list[list[int]]) -> Iterator[Tensor]:
         """Yield the images of each batch of places on the device; other processes read the next ones meanwhile."""
-        alone = len(batches) == 1 or sum(map(len, batches)) <= FEW or multiprocessing.current_process().daemon
-        workers = 0 if alone else min(torch.get_num_threads(), MOST, len(batches))
-        ahead = dict(num_workers=workers, prefetch_factor=1 if workers else None)
-        own = torch.Generator()  # the global one stays as it is
-        for batch in DataLoader(self, batch_sampler=batches, collate_fn=_keep, generator=own, **ahead):
+        for batch in _loader(self, batches):
             if isinstance(batch, ValueError):
                 raise batch
             images = torch.from_numpy(batch)
@@ -113,12 +121,13 @@ class ImageFiles:
         digest = hashlib.sha256(str(self.image_size).encode())
         for path in self.paths:
             file = self.root / path
-            require(file.is_file(), "image", "a file that exists", str(file), "Restore it, or drop it from the list.")
-            digest.update(f"{path}\0{file.stat().st_size}\0".encode())
+            if not file.is_file():
+                require_readable(self.root, self.paths)
+            digest.update(f"{path}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
-def _keep(batch: np.ndarray | ValueError) -> np.ndarray | ValueError:
+def _keep(batch: object) -> object:
     """Keep a batch an array: a tensor would pass through /dev/shm, which is often tiny in a container."""
     return batch
 
@@ -143,6 +152,40 @@ def in_memory(files: ImageFiles) -> Tensor:
             place += len(part)
             bar.update(len(part))
     return out
+
+
+class _Checked(ImageFiles):
+    """Files of which a batch is what is wrong with each, if anything."""
+
+    def __getitems__(self, places: list[int]) -> list[str]:
+        found = []
+        for place in places:
+            try:
+                read_image(self.root / self.paths[place], 0)
+            except ValueError as error:
+                found.append(str(error))
+        return found
+
+
+def require_readable(root: str | Path, paths: list[str]) -> None:
+    """Refuse images that cannot be read, naming all of them."""
+    batches = [part.tolist() for part in torch.arange(len(paths)).split(64)]
+    broken = [text for texts in _loader(_Checked(root, paths, 1), batches) for text in texts]
+    short = [text.removeprefix(UNREADABLE).removesuffix(REPLACE) for text in broken]
+    if len(broken) > 1:
+        shown = "\n  ".join([*short[:LISTED], f"and {len(short) - LISTED} more"][: len(short)])
+        raise ValueError(f"{len(broken)} images must be readable pictures, got\n  {shown}\n{REPLACE.strip()}")
+    if broken:
+        raise ValueError(broken[0])
+
+
+def _loader(files: ImageFiles, batches: list[list[int]]) -> DataLoader:
+    """Read batches of places, in other processes if there are many."""
+    alone = len(batches) == 1 or sum(map(len, batches)) <= FEW or multiprocessing.current_process().daemon
+    workers = 0 if alone else min(torch.get_num_threads(), MOST, len(batches))
+    ahead = dict(num_workers=workers, prefetch_factor=1 if workers else None)
+    own = torch.Generator()  # the global one stays as it is
+    return DataLoader(files, batch_sampler=batches, collate_fn=_keep, generator=own, **ahead)
 
 
 def memory_limit(device: str = "auto") -> int:

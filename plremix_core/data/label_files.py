@@ -1,27 +1,37 @@
 """Given labels from files: any .npy, .npz, .json or .csv, and the human labels of CIFAR-N."""
 
+import io
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ..engine.checks import require
+from ..engine.files import read_text
 from .catalogue import SOURCES, require_content
+from .words import number, readable
 
 KINDS = (".npy", ".npz", ".json", ".csv")
+KEYS = ("", "index", "idx", "id", "key", "file", "path", "image", "filename", "file_name", "image_id", "name")
+BROKEN = re.compile(r"[-+]?[0-9]*\.[0-9]+(e[-+]?[0-9]+)?|nan", re.IGNORECASE)  # a measured value is no key
 WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 
 
-def read(file: str | Path, size: int, num_classes: int) -> np.ndarray:
-    """Read the given labels (N,), int64, of a training set in the order of its images; nothing is ever unpickled.
+def read(
+    file: str | Path, size: int, num_classes: int, files: Sequence[str] = (), names: Sequence[str] = ()
+) -> np.ndarray:
+    """Read the given labels (N,), int64, of a training set; nothing is ever unpickled.
 
     The file is an .npy with one array; an .npz with one array, or ``path::name`` for one of several; a .json with a
-    list, or an object from index to label; or a .csv with a column ``label``, or one column with or without a heading,
-    whose rows a column ``index`` may put in order. Labels that are not `size` whole numbers in [0, `num_classes`) are
-    refused.
+    list, or an object from index (or file) to label; or a .csv with a column ``label``, or one column with or without a
+    heading. Labels are whole numbers in [0, `num_classes`), or all of them `names` of classes.
+
+    A column of paths, those of `files`, finds the image of each label. A column of the numbers 0 to N - 1, under any
+    name, puts the labels in the order of the images. With either, a label that is empty or -1 drops its image: it is
+    -1. Without, labels are in the order of the images, and a column that could be another key is refused.
     """
     path, _, key = str(file).partition("::")
     kind, name = Path(path).suffix.lower(), f"label_file {path}"
@@ -29,20 +39,60 @@ def read(file: str | Path, size: int, num_classes: int) -> np.ndarray:
     require(Path(path).is_file(), "label_file", "a file that exists", path, "Check the path.")
     require(not key or kind == ".npz", "label_file", "without :: unless it is an .npz", str(file), "Drop the name.")
     columns = _read_columns(Path(path), name)
-    column = key or ("label" if len(columns) != 1 else next(iter(columns)))
+    called = next((column for column in columns if column.strip().lower() == "label"), "label")
+    column = key or (called if len(columns) != 1 else next(iter(columns)))
     rule = f"with an array {key!r}" if key else "with one column, or one named label (of an .npz: path::name)"
     require(column in columns, name, rule, ", ".join(columns), "Name one of them.")
-    labels = _require_whole(columns[column], name)
-    if "index" in columns and column != "index":
-        order = _require_whole(columns["index"], name)
-        once = np.array_equal(np.sort(order), np.arange(len(labels)))
-        require(once, name, f"of each index from 0 to {len(labels) - 1} once", "others", "Write it again.")
-        labels = labels[np.argsort(order)]
+    values = columns.pop(column)
+    rule, listed = "a list, or an object from index to label", isinstance(values, (list, np.ndarray))
+    require(listed, name, rule, values, "Write a list.")
+    order = _order(columns, np.size(values), files, name)
     remedy = "One label a training image, in the order of the data set."
-    require(labels.shape == (size,), name, f"of shape ({size},)", labels.shape, remedy)
+    shape = np.shape(values) if order is None else order.shape
+    require(shape == (size,), name, f"of shape ({size},)", shape, remedy)
+    rows = np.arange(size) if order is None else order
+    if order is not None and isinstance(values, list):
+        kept = [place for place, value in enumerate(values) if str(value).strip() not in ("", "-1")]
+        values, rows = [values[place] for place in kept], rows[kept]
+    labels = _numbered(values, names, name)
+    require(labels.shape == rows.shape and len(rows) > 0, name, f"of shape ({size},)", labels.shape, remedy)
     worst = labels.max() if labels.max() >= num_classes else labels.min()
     require(0 <= worst < num_classes, name, f"in [0, {num_classes})", int(worst), "Is it of another data set?")
-    return labels.astype(np.int64)
+    found = np.full(size, -1, dtype=np.int64)
+    found[rows] = labels
+    return found
+
+
+def _order(columns: dict, count: int, files: Sequence[str], name: str) -> np.ndarray | None:
+    """Places of the images that rows of labels are of, from the `columns` beside them; None if none is a key."""
+    place, found = {readable(file).removeprefix("'"): number for number, file in enumerate(files)}, None
+    for column, values in columns.items():
+        if len(values) != count or getattr(values, "ndim", 1) != 1:
+            continue
+        cells = [str(value).strip() for value in values]
+        if not any(cells):
+            continue
+        if any(cell.removeprefix("'") in place for cell in cells):
+            cells = [cell.removeprefix("'") for cell in cells]  # put there against spreadsheets
+            strange = next((cell for cell in cells if cell not in place), None)
+            require(strange is None, f"{name}, column {column!r},", "of the images' paths", strange, "Correct it.")
+            missing, once = sorted(set(place) - set(cells))[:3], len(set(cells)) == count
+            require(once, f"{name}, column {column!r},", "of each image once", "one twice", "Keep one of the rows.")
+            remedy = "To drop an image, leave its label empty."
+            require(not missing, f"{name}, column {column!r},", "of all images", f"none of {missing}", remedy)
+            return np.array([place[cell] for cell in cells])
+        cells = [re.sub(r"\.0+$", "", cell) for cell in cells]
+        whole = all(map(WHOLE.fullmatch, cells))
+        order = np.array(cells, dtype=np.int64) if whole else np.array([])
+        if whole and np.array_equal(np.sort(order), np.arange(count)):
+            same = found is None or np.array_equal(found, order)
+            require(same, name, "with one order of its rows", f"another one in {column!r}", "Drop a column.")
+            found = order
+        elif column.strip().lower() in KEYS or (len(set(cells)) == count > 1 and not any(map(BROKEN.fullmatch, cells))):
+            rule = f"of each index from 0 to {count - 1} once" + " or of the images' paths" * bool(files)
+            remedy = "It could be a key. Write it so, or drop it if the rows are in the order of the images."
+            require(False, f"{name}, column {column!r},", rule, cells[:3], remedy)
+    return found
 
 
 def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
@@ -52,16 +102,19 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         if kind == ".pt":
             return _load_torch(path)
         if kind == ".csv":
-            form = dict(header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            table = pd.read_csv(path, engine="python", **form)  # the C engine fills short rows up in silence
+            form = dict(header=None, dtype=str, keep_default_na=False, engine="python")
+            table = pd.read_csv(io.StringIO(read_text(path)), **form)  # the C engine fills short rows up in silence
             if table.isna().any(axis=None):
                 raise ValueError("rows of several lengths")
             cells = table.loc[0].tolist()
             if not all(WHOLE.fullmatch(cell) for cell in cells):
                 table = table[1:].set_axis(cells, axis=1)
-            return {str(cell): column.tolist() for cell, column in table.items()}
+            names = [str(cell) for cell in table.columns]
+            if len(set(names)) < len(names):
+                raise ValueError("two columns of one name")
+            return {name: column.tolist() for name, column in zip(names, table.T.to_numpy())}
         if kind == ".json":
-            content = json.loads(path.read_text("utf-8"), object_pairs_hook=_split_pairs)
+            content = json.loads(read_text(path), object_pairs_hook=_split_pairs)
             return content if isinstance(content, dict) else {"label": content}
         if kind == ".npy":
             return {"label": np.load(path, allow_pickle=False)}
@@ -82,17 +135,22 @@ def _load_torch(path: Path) -> dict[str, np.ndarray]:
     rebuild = np.zeros(0).__reduce__()[0]
     names = [f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")]
     kinds = [type(np.dtype(kind)) for kind in ("uint8", "int32", "int64")]
+    import torch  # takes seconds
+
     with torch.serialization.safe_globals([np.ndarray, np.dtype, *kinds, *((rebuild, name) for name in names)]):
         return dict(torch.load(path, map_location="cpu", weights_only=True))
 
 
-def _require_whole(values: np.ndarray | list, name: str) -> np.ndarray:
-    """Return whole numbers as an array; text of digits is taken for a number."""
-    remedy = "Number classes from 0."
-    if isinstance(values, np.ndarray):
+def _numbered(values: np.ndarray | list, names: Sequence[str], name: str) -> np.ndarray:
+    """Return labels as numbers; text of digits is taken for a number, unless all of the text are `names`."""
+    remedy = "Number classes from 0, or write their names." if names else "Number classes from 0."
+    if isinstance(values, np.ndarray) and not (names and values.dtype.kind == "U"):
         require(np.issubdtype(values.dtype, np.integer), name, "of whole numbers", values.dtype, remedy)
         return values
-    require(isinstance(values, list), name, "a list, or an object from index to label", values, "Write a list.")
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    if names and all(isinstance(value, str) for value in values):
+        words = [value.strip() for value in values]
+        return np.array(number(words, tuple(names), lambda place: f"{name}, entry {place},")[0], dtype=np.int64)
     for place, value in enumerate(values):
         whole = type(value) in (int, str) and WHOLE.fullmatch(str(value))
         require(bool(whole), f"{name}, entry {place},", "a whole number", value, remedy)

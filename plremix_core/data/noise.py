@@ -1,8 +1,8 @@
 """Noisy labels drawn at a rate from an explicit generator."""
 
+from collections.abc import Sequence
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..engine.checks import require
 from .catalogue import SOURCES
@@ -39,7 +39,7 @@ def asymmetric(labels: np.ndarray, rate: float, pairs: dict[int, int], rng: np.r
 
 
 def instance_dependent(
-    labels: np.ndarray, images: Tensor, rate: float, num_classes: int, rng: np.random.Generator
+    labels: np.ndarray, images: Sequence, rate: float, num_classes: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Mistake images for the class that a random projection of their pixels, 0..255, points to.
 
@@ -64,7 +64,7 @@ def instance_dependent(
         projection = rng.standard_normal((size, num_classes), dtype=np.float32)  # one in memory at a time
         members = np.flatnonzero(labels == c)
         for part in np.split(members, range(chunk, len(members), chunk)):
-            pixels = images[torch.from_numpy(part)].cpu().numpy().reshape(len(part), len(projection))
+            pixels = images[part].cpu().numpy().reshape(len(part), len(projection))
             scores = (pixels.astype(np.float32) @ projection).astype(np.float64)
             scores[:, c] = -np.inf
             weights = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -75,7 +75,13 @@ def instance_dependent(
 
 
 def corrupt(
-    labels: np.ndarray, noise: str, rate: float, num_classes: int, dataset: str, seed: int, images: Tensor | None = None
+    labels: np.ndarray,
+    noise: str,
+    rate: float,
+    num_classes: int,
+    dataset: str,
+    seed: int,
+    images: Sequence | None = None,
 ) -> np.ndarray:
     """Draw given labels for a noise of RATED, or none, at `rate`.
 

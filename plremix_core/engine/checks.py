@@ -1,8 +1,5 @@
 """One place for the wording of errors: name, rule, value, remedy."""
 
-import torch
-from torch import Tensor
-
 
 def require(holds: bool, name: str, rule: str, value: object, remedy: str) -> None:
     """Raise ``ValueError("<name> must be <rule>, got <value>. <remedy>")`` unless `holds`."""
@@ -10,8 +7,10 @@ def require(holds: bool, name: str, rule: str, value: object, remedy: str) -> No
         raise ValueError(f"{name} must be {rule}, got {value!r}. {remedy}")
 
 
-def check_labels(labels: Tensor, num_classes: int, size: int | None = None, name: str = "labels") -> None:
-    """Refuse labels that are not int64 of shape (size,) with values in [0, num_classes); `name` is for the message."""
+def check_labels(labels: object, num_classes: int, size: int | None = None, name: str = "labels") -> None:
+    """Refuse a tensor that is not int64 of shape (size,) with values in [0, num_classes); `name` is for the message."""
+    import torch  # takes seconds; what a command refuses must not wait for it
+
     require(labels.dtype == torch.int64, name, "int64", labels.dtype, "Convert with labels.long().")
     expected = labels.numel() if size is None else size
     shape = tuple(labels.shape)

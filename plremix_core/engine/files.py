@@ -1,10 +1,12 @@
 """Files that are whole or not there: atomic writing, JSON with a checksum of itself, one training a folder."""
 
+import codecs
 import contextlib
 import errno
 import hashlib
 import json
 import logging
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}; what was there before is whole", str(path)) from error
     finally:  # also on Ctrl-C
@@ -37,8 +40,38 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_text(path: Path) -> str:
+    """Read a text that people wrote: UTF-8, or what its byte-order mark says; anything else is refused by name."""
+    content = path.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be text in UTF-8, got {error}. Save it again as UTF-8.") from error
+
+
+def as_json(content: object) -> object:
+    """Return a copy of lists and mappings in which numbers that JSON lacks (NaN, infinity) are None."""
+    if isinstance(content, dict):
+        return {name: as_json(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [as_json(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
 def write_json(path: Path, content: dict[str, object]) -> None:
     """Write a mapping as JSON, atomically, with a checksum of what it holds."""
+    content = as_json(content)
     write_atomic(path, json.dumps(content | {"sum": _checksum(content)}, indent=1).encode())
 
 

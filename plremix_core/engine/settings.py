@@ -27,8 +27,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _typed(field.name, field.type, getattr(self, field.name))
+            value = _typed(field.name, field.type, _tuples(getattr(self, field.name)), field.default)
             object.__setattr__(self, field.name, value)
+            if value == field.default:
+                continue  # right, and the names of methods and losses need no import
             _check(field.name, value, field.metadata)
 
     @classmethod
@@ -61,10 +63,16 @@ class Settings:
             require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
 
 
+def choices(rules: typing.Mapping) -> tuple[str, ...]:
+    """What `one_of` among the rules allows; it may be a function that returns them."""
+    known = rules.get("one_of", ())
+    return tuple(known() if callable(known) else known)
+
+
 def _check(name: str, value: object, rules: typing.Mapping) -> None:
     """Refuse a value that breaks one of the rules beside its field."""
     if "one_of" in rules:
-        known = tuple(rules["one_of"])
+        known = choices(rules)
         shown = ", ".join(choice or "(empty)" for choice in known)
         require(value in known, name, f"one of {shown}", value, "Check the spelling.")
     if "rule" in rules:
@@ -80,14 +88,14 @@ def _check(name: str, value: object, rules: typing.Mapping) -> None:
     require(holds, name, rule, value, remedy)
 
 
-def _typed(name: str, kind: object, value: object) -> object:
+def _typed(name: str, kind: object, value: object, default: object) -> object:
     """Return `value` if it is of `kind`, whole numbers as floats where a float is asked for; refuse the rest."""
     if typing.get_origin(kind) is tuple:
-        require(isinstance(value, tuple), name, "a tuple", value, "Write it with round brackets.")
+        require(isinstance(value, tuple), name, "a list", value, f"Example: {json.dumps(default)}.")
         arguments = typing.get_args(kind)
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
         require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
-        return tuple(_typed(name, inner, item) for inner, item in zip(kinds, value))
+        return tuple(_typed(name, inner, item, default) for inner, item in zip(kinds, value))
     value = float(value) if kind is float and type(value) is int and abs(value) < 1e300 else value
     right = type(value) is kind and (kind is not float or math.isfinite(value))
     require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")

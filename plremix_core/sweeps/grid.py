@@ -11,10 +11,11 @@ from pathlib import Path
 
 import yaml
 
-from ..config import METHODS, NOISES, RATED, Config
+from ..config import NOISES, RATED, Config
 from ..engine.checks import require
 from ..engine.files import ROOT
 from ..lessons.runner import inspect, parameters_of, read
+from ..methods import METHODS
 from ..presets import TABLE, preset
 from .results import FIGURES, name_noise
 
