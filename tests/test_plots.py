@@ -39,7 +39,9 @@ FIGURES = {
     "loss_histograms": lambda: plots.loss_histograms([UNIT], NOISE, UNIT, [UNIT], [1 - UNIT], ["a"]),
     "loss_planes": lambda: plots.loss_planes(POINTS, NOISE, [PLANE], ["a"], densities=[PLANE]),
     "maps": lambda: plots.maps("finding", [{"a": POINTS, "b": POINTS}], np.arange(20) % 3, NAMES),
-    "on_circle": lambda: plots.on_circle(np.zeros((2, 4)), np.array([0, 0, 1, 1]), ["a", "b"], {"push": UNIT[:4]}),
+    "on_circle": lambda: plots.on_circle(
+        np.zeros((2, 4)), np.array([0, 0, 1, 1]), ["a", "b"], [{"push": UNIT[:4]}, {}]
+    ),
     "pair_masks": lambda: plots.pair_masks(np.stack([MASK]), np.array([0, 0, 1]), ["a"]),
     "soft_targets": lambda: plots.soft_targets(MATRIX, MATRIX, np.arange(3), ["a", "b", "c"], NAMES),
     "training": lambda: plots.training(TABLE, TABLE, clean=10, warm_up=4, name="plremix"),

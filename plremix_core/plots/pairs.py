@@ -1,4 +1,4 @@
-"""Which pairs of a batch repel."""
+"""Which pairs of a batch are negative pairs, and what that does to points on a circle."""
 
 import matplotlib as mpl
 import numpy as np
@@ -7,44 +7,54 @@ from matplotlib.figure import Figure
 
 from .style import CLEAN, COLOURS, NOISY, UNUSED, in_style, legend_below, panels
 
+STATES = {  # of a pair of images: colour
+    "not used": "#EEEEEE",
+    "same image (positive)": "black",
+    "negative pair, other class": COLOURS[0],
+    "false negative (same class)": COLOURS[1],
+}
+FEW = 12  # samples, up to which each has its number
+
 
 @in_style
-def on_circle(angles, classes, titles: list[str], pushes: dict) -> Figure:
-    """Points of two classes on a circle, and what pushes them along it; points in one spot are counted.
+def on_circle(angles, classes, titles: list[str], pushes: list[dict]) -> Figure:
+    """Points of two classes on a circle, one panel a row of `angles` (K, n), radians; `classes` (n,) are 0 or 1.
 
-    `angles` (K, n), radians, has one row a panel, `classes` (n,) are 0 or 1; `pushes` (n,) by name are the arrows of
-    the first panel, counter-clockwise if positive.
+    `pushes` has for each panel arrows (n,) by name, radians along the circle and counter-clockwise if positive; the
+    first name is drawn outside the circle, the second inside.
     """
-    figure, axes = panels(len(angles), width=max(3.4 * len(angles), 5), height=3.8, subplot_kw=dict(aspect="equal"))
-    x, y = np.cos(angles), np.sin(angles)
-    for ax, across, up, title in zip(axes[0], x, y, titles):
+    figure, axes = panels(len(angles), width=3.4 * len(angles) if len(angles) > 1 else 4.2, height=3)
+    for ax, row, title, forces in zip(axes[0], angles, titles, pushes):
         ax.add_patch(mpl.patches.Circle((0, 0), 1, fill=False, color=UNUSED))
         for c, (marker, face) in enumerate((("o", "black"), ("s", "white"))):
-            style = dict(markerfacecolor=face, markeredgecolor="black", markersize=9, label=f"class {c}")
-            ax.plot(across[classes == c], up[classes == c], marker, **style)
-            _count_spots(ax, across[classes == c], up[classes == c])
-        ax.set(title=title, xlim=(-1.6, 1.6), ylim=(-1.45, 1.65))
+            style = dict(markerfacecolor=face, markeredgecolor="black", markersize=8, zorder=3, label=f"class {c}")
+            ax.plot(np.cos(row[classes == c]), np.sin(row[classes == c]), marker, **style)
+        ax.set(title=title, xlim=(-1.4, 1.4), ylim=(-1.35, 1.35), aspect="equal")
         ax.set_axis_off()
-    longest = max(abs(push).max() for push in pushes.values())
-    for number, (name, push) in enumerate(pushes.items()):
-        length, radius = 0.8 * push / longest, 1.16 + 0.2 * number
-        arrows = (radius * x[0], radius * y[0], -length * y[0], length * x[0])
-        style = dict(angles="xy", scale_units="xy", scale=1, width=0.016, color=COLOURS[number], label=name)
-        axes[0, 0].quiver(*arrows, **style)
+        for number, (name, push) in enumerate(forces.items()):
+            _arcs(ax, row, push, 1.2 - 0.4 * number, COLOURS[number])
+            ax.plot([], [], color=COLOURS[number], linewidth=2.5, label=name)
     legend_below(figure, columns=4 if len(angles) > 1 else 2)
     return figure
 
 
-def _count_spots(ax, x, y) -> None:
-    together = np.hypot(np.subtract.outer(x, x), np.subtract.outer(y, y)) < 0.05
-    for i in np.flatnonzero((together.sum(axis=1) > 1) & (together.argmax(axis=1) == np.arange(len(x)))):
-        ax.text(1.22 * x[i], 1.22 * y[i], f"{together[i].sum()}×", ha="center", va="center")
+def _arcs(ax, angles, lengths, radius: float, colour: str) -> None:
+    """Arrows along the circle of `radius` that begin at `angles` and are as long as `lengths`, radians."""
+    for angle, length in zip(angles, lengths):
+        if abs(length) < 0.02:
+            continue  # shorter than its head
+        way = np.linspace(angle, angle + length, 20)
+        ax.plot(radius * np.cos(way), radius * np.sin(way), color=colour, linewidth=2.5)
+        tip = dict(arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=11, shrinkA=0, shrinkB=0)
+        last = way[-1] + np.sign(length) * np.array([-0.02, 0.06])
+        start, end = zip(radius * np.cos(last), radius * np.sin(last))
+        ax.annotate("", end, start, arrowprops=tip)
 
 
 @in_style
 def candidate_sets(member, given, true, class_names) -> Figure:
     """Candidate sets `member` (B, C) bool as a picture, with given and true labels (B,) marked."""
-    figure, axes = panels(1, width=7.2, height=3.6)
+    figure, axes = panels(1, width=6, height=3)
     ax, places, right = axes[0, 0], np.arange(len(given)) + 0.5, given == true
     shades = mpl.colors.ListedColormap(["white", "#BFDFF2"])
     sns.heatmap(member.T, ax=ax, cmap=shades, cbar=False, linewidths=1, linecolor="#DDDDDD", yticklabels=class_names)
@@ -53,7 +63,7 @@ def candidate_sets(member, given, true, class_names) -> Figure:
     ax.plot(places[right], given[right] + 0.5, "o", color=CLEAN, markersize=8, label="given label, right")
     style = dict(color=NOISY, markersize=9, markeredgewidth=2.5, label="given label, wrong")
     ax.plot(places[~right], given[~right] + 0.5, "x", **style)
-    ax.set(title="No shaded row in common: the two samples repel", xlabel="sample (number)", ylabel="class")
+    ax.set(title="Two samples without a shaded row in common are a negative pair", xlabel="sample", ylabel="class")
     legend_below(figure)
     return figure
 
@@ -61,20 +71,18 @@ def candidate_sets(member, given, true, class_names) -> Figure:
 @in_style
 def pair_masks(masks, true, titles: list[str]) -> Figure:
     """Masks (K, B, B) as pictures, one panel each, for samples sorted by their true labels (B,)."""
-    figure, axes = panels(len(masks), width=max(3.3 * len(masks), 5), height=3.8)
-    names = ["left alone", "itself: other view attracts", "repels, other class", "repels, same class (false)"]
-    colours = ["#EEEEEE", "black", COLOURS[0], COLOURS[1]]
+    figure, axes = panels(len(masks), width=max(2.6 * len(masks), 4), height=3.3 if len(masks) < 4 else 2.7)
     same = true[:, None] == true[None]
     for ax, mask, title in zip(axes[0], masks, titles):
         state = np.where(mask < 0, 2 + same, mask)
-        ax.imshow(state, cmap=mpl.colors.ListedColormap(colours), vmin=0, vmax=3, interpolation="nearest")
+        shades = mpl.colors.ListedColormap(list(STATES.values()))
+        ax.imshow(state, cmap=shades, vmin=0, vmax=3, interpolation="nearest")
         for edge in np.flatnonzero(np.diff(true)) + 0.5:
             ax.axhline(edge, color="black", linewidth=0.5)
             ax.axvline(edge, color="black", linewidth=0.5)
-        ax.set(title=title, xlabel="sample j, by true class")
-        ax.tick_params(labelbottom=False, labelleft=False, length=0)
+        numbered = range(len(true)) if len(true) <= FEW else []
+        ax.set(title=title, xlabel="sample j", xticks=numbered, yticks=numbered)
     axes[0, 0].set_ylabel("sample i, by true class")
-    patches = [mpl.patches.Patch(facecolor=c, edgecolor="grey", label=n) for c, n in zip(colours, names)]
-    figure.get_layout_engine().set(h_pad=0.07)
+    patches = [mpl.patches.Patch(facecolor=c, edgecolor="grey", label=n) for n, c in STATES.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=4 if len(masks) > 2 else 2)
     return figure

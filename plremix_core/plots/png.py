@@ -2,16 +2,20 @@
 
 import io
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 from PIL import Image
 
+from .style import STYLE
+
 
 def show_as_png() -> None:
-    """Make the notebook that runs here, if any, show every figure as a PNG of at most 256 colours."""
+    """Make the notebook that runs here, if any, draw in the one style and show PNGs of at most 256 colours."""
     from IPython import get_ipython
     from IPython.core.pylabtools import select_figure_formats
 
     if get_ipython() is not None:
+        mpl.rcParams.update(STYLE)
         select_figure_formats(get_ipython(), {"png"})
         get_ipython().display_formatter.formatters["image/png"].for_type(Figure, small_png)
 
