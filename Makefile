@@ -1,13 +1,14 @@
-# make lessons | make test | make check | make nightly | make selftest | make lab
+# make lessons | make test | make check | make nightly | make selftest | make gpu-check | make lab
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
+DATA ?= data/cache
 RECORD ?= runs/selftest.json
 
-.PHONY: lessons test check nightly claims selftest lab render clean
+.PHONY: lessons test check nightly claims selftest gpu-check lab render clean
 
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
@@ -34,6 +35,11 @@ claims: $(TESTED)
 # all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
 selftest: $(TESTED)
 	$(BIN)/python -m pytest tests/reliability -m "long or not long" --record $(RECORD)
+
+# at most nine minutes on a GPU, without a network: installs nothing, PYTHON must have what pyproject.toml names.
+# DATA is a folder with cifar10.npz or with unpack.py and its packed sheets; writes to $$OUT or data/results/gpu
+gpu-check:
+	$(PYTHON) -m plremix_core.bench.gpu_check --data $(DATA) $(OPTIONS)
 
 lab: $(INSTALLED)
 	$(BIN)/plremix lab

@@ -7,6 +7,9 @@ a context before it runs. Gradients lie on the device of the forward pass.
 """
 
 import contextlib
+import re
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,11 +23,15 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from plremix_core.config import Config
+from plremix_core import evaluate, losses, steps
+from plremix_core.config import Config, from_dict
 from plremix_core.data import augment, from_arrays
+from plremix_core.engine.files import ROOT
+from plremix_core.model import Network
 from plremix_core.trainer import Trainer
 
 N, C, GPU = 64, 4, torch.device("cuda", 0)
+MEMORY = r"\| (float32|bf16) \| ([\d.]+) GB \| ([\d.]+) GB \| ([\d.]+) GB \| ([\d.]+) GB \|"
 BY_VALUE = (DynamicOutputShapeException, DataDependentOutputException)  # nonzero, a mask, item: sizes are in values
 BLIND = ("aten::_fused_sgd_",)  # torch has no fake one
 MOVES = ("aten::_to_copy", "aten::copy_")  # the operations that may see two devices
@@ -164,3 +171,68 @@ def test_what_a_gpu_would_refuse_or_wait_for_is_refused(gpu, name):
         REFUSED[name](there, here)
     assert (there + torch.tensor(1.0)).cpu().tolist() == [1, 1, 1]  # a single number may come from the CPU
     assert there[here.to("cuda").long()].tolist() == [0, 0, 0] and (there == 0).nonzero().shape == (3, 1)
+
+
+class Memory(TorchDispatchMode):
+    """Counts the bytes of all tensors that are alive: now, at most, and the largest one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = self.largest = 0
+        self.alive: dict[int, int] = {}
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        found = function(*arguments, **(options or {}))
+        for tensor in [value for value in tree_flatten(found)[0] if isinstance(value, torch.Tensor)]:
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self.alive:
+                self.alive[storage._cdata] = storage.nbytes()
+                weakref.finalize(storage, self.forget, storage._cdata)
+                self.now += storage.nbytes()
+                self.peak, self.largest = max(self.peak, self.now), max(self.largest, storage.nbytes())
+        return found
+
+    def forget(self, key: int) -> None:
+        self.now -= self.alive.pop(key, 0)
+
+
+def full_size(precision):
+    """Peak of a step and of a pass over 50,000 images with the paper's network, GB; by shapes alone."""
+    config = from_dict(dict(dataset="cifar10", noise="none", precision=precision))
+    size, found = config.batch_size, {}
+    nets = [Network(10, precision=precision, generator=torch.Generator()) for _ in range(2)]
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, Memory() as memory:
+        for net in nets:  # weights of the right shapes, and no values
+            net._apply(fake.from_tensor)
+        optimizer = torch.optim.SGD(nets[0].parameters(), lr=0.1, momentum=0.9)
+        images = torch.zeros(50_000, 3, 32, 32, dtype=torch.uint8)
+        data = SimpleNamespace(mean=(0.5,) * 3, std=(0.5,) * 3)
+        kept = [evaluate.predict(net, images, data) for net in nets]  # noqa: F841  as in an epoch
+        found["resident"] = memory.now
+        found["pass"], memory.peak = memory.peak, memory.now
+        views, given = torch.zeros(2, 2 * size, 3, 32, 32), torch.zeros(2 * size, dtype=torch.int64)
+        for _ in range(2):
+            halves = views[:, :size], views[:, size:], given[:size], torch.ones(size)
+            targets = steps.co_refine_and_co_guess(nets[0].train(), nets[1].eval(), *halves, 0.5)
+            mask = losses.plr_mask(torch.zeros(2 * size, 10), given, 3)
+            mixing = 0.7, torch.zeros(4 * size, dtype=torch.int64), 1.0, config
+            terms = steps.semi_step(nets[0], views[:, :size], views[:, size:], *targets, mask, *mixing)
+            optimizer.zero_grad(set_to_none=True)
+            terms.total.backward()
+            optimizer.step()
+        found["step"], found["largest"] = memory.peak, memory.largest
+    return {name: value / 1e9 for name, value in found.items()}
+
+
+@pytest.mark.slow
+def test_the_documented_memory_is_what_a_step_and_a_pass_need(monkeypatch):
+    text = (ROOT / "notebooks" / "docs" / "gpu.md").read_text()
+    documented = {row[0]: [float(x) for x in row[1:]] for row in re.findall(MEMORY, text)}
+    assert list(documented) == ["float32", "bf16"]
+    monkeypatch.setattr(losses, "check_labels", lambda *arguments, **options: None)  # looks at values
+    monkeypatch.setattr(evaluate, "CPU_BATCH", evaluate.BATCH)  # as on a GPU
+    augment._in_pixels.cache_clear()
+    for precision, row in documented.items():
+        found = full_size(precision)
+        assert row == pytest.approx([found[name] for name in ("resident", "pass", "step", "largest")], abs=0.06)
+    augment._in_pixels.cache_clear()

@@ -4,12 +4,12 @@ import dataclasses
 import itertools
 import statistics
 import tempfile
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
@@ -40,22 +40,19 @@ def shrink(data: Dataset, size: int) -> Dataset:
     return dataclasses.replace(data, **kept)
 
 
-def time_call(call: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds of a call, until the device has done what it was given."""
-    wait = torch.cpu.synchronize if device.type == "cpu" else torch.accelerator.synchronize
-    wait()
-    start = time.perf_counter()
+def time_call(call: Callable[[], object]) -> float:
+    """Return the seconds of a call by torch's own timer, which waits for the device."""
+    start = timer()
     call()
-    wait()
-    return time.perf_counter() - start
+    return timer() - start
 
 
-def time_in_turn(calls: dict[str, Callable[[], object]], device: torch.device, repeats: int) -> dict[str, list[float]]:
+def time_in_turn(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """Time calls `repeats` + 1 times, in turn, so that a busy machine is busy for all of them; seconds by name."""
     times = {name: [] for name in calls}
     for _ in tqdm(range(repeats + 1), desc=", ".join(calls)):
         for name, call in calls.items():
-            times[name].append(time_call(call, device))
+            times[name].append(time_call(call))
     return times
 
 
@@ -70,7 +67,7 @@ def find_peak(device: torch.device, precision: str, size: int = 0) -> float:
     size = size or (8192 if device.type == "cuda" else 1024)
     maps = torch.ones(size // 16, size, 8, 8, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     kernel = torch.ones(size, size, 1, 1, device=device, dtype=dtype)
-    return 8 * size**3 / min(time_call(lambda: torch.conv2d(maps, kernel), device) for _ in range(6))
+    return 8 * size**3 / min(time_call(lambda: torch.conv2d(maps, kernel)) for _ in range(6))
 
 
 def count_step_flop(config: Config, data: Dataset) -> int:
@@ -97,7 +94,7 @@ def compare(config: Config, data: Dataset, modes: list[dict], workers: list[int]
         changed = config.replace(**mode)
         engines[f"ours, {changed.precision}" + ", compiled" * changed.compile] = Trainer(changed, data)
     epochs = {name: partial(next, map(engine.run_epoch, itertools.count())) for name, engine in engines.items()}
-    times = time_in_turn(epochs, provenance.find_device(config.device), repeats)
+    times = time_in_turn(epochs, repeats)
     return [dict(engine=name, epoch=summarise(taken[1:]), first=taken[0]) for name, taken in times.items()]
 
 
@@ -118,7 +115,7 @@ def time_parts(config: Config, data: Dataset, repeats: int, plain: bool) -> dict
         if plain:
             loader = PlainTrainer(config, data).loader(data.images, data.given, FOUR, order, config.batch_size)
             calls["plain views"] = lambda: deque(loader, maxlen=0)
-        times = time_in_turn(calls, trainer.device, repeats)
+        times = time_in_turn(calls, repeats)
     return {name: summarise(taken[1:]) for name, taken in times.items()}
 
 
@@ -129,23 +126,29 @@ def grow(config: Config, whole: Dataset, sizes: list[int]) -> list[dict]:
         steps = max(1, size // (2 * config.batch_size))
         trainer = Trainer(config.replace(train_size=size, steps_per_epoch=steps), shrink(whole, size))
         trainer.run_epoch(0)
-        rows.append(dict(images=size, epoch=summarise([time_call(partial(trainer.run_epoch, 1), trainer.device)])))
+        rows.append(dict(images=size, epoch=summarise([time_call(partial(trainer.run_epoch, 1))])))
     return rows
 
 
-def measure(config: Config, whole: Dataset, modes: list[dict], workers: list[int], repeats: int, limit: int) -> dict:
-    """Return all measurements on a data set as plain values; `limit` is the largest number of images."""
-    size = config.train_size
-    require(size <= len(whole.images), "size", f"at most {len(whole.images)}", size, "Lower it.")
-    data, device = shrink(whole, size), provenance.find_device(config.device)
-    sizes = [n for n in SIZES if n <= min(limit, len(whole.images))] or [size]
-    work = dict(dataset=config.dataset, images=size, steps=config.steps_per_epoch, batch=config.batch_size)
-    precisions = sorted({mode.get("precision", "float32") for mode in modes})
+def engines(config: Config, data: Dataset, modes: list[dict], workers: list[int], repeats: int) -> dict:
+    """Return the times of all engines, the operations of a step, and what this machine could do, as plain values."""
+    work = dict(dataset=config.dataset, images=len(data.images), steps=config.steps_per_epoch, batch=config.batch_size)
+    device, precisions = provenance.find_device(config.device), {mode.get("precision", "float32") for mode in modes}
     return dict(
         work=work | dict(step_flop=count_step_flop(config, data)),
         engines=compare(config, data, modes, workers, repeats),
+        peak_flops={precision: find_peak(device, precision) for precision in sorted(precisions)},
+    )
+
+
+def measure(config: Config, whole: Dataset, modes: list[dict], workers: list[int], repeats: int, limit: int) -> dict:
+    """Return all measurements on a data set; `limit` is the largest number of images."""
+    size = config.train_size
+    require(size <= len(whole.images), "size", f"at most {len(whole.images)}", size, "Lower it.")
+    data = shrink(whole, size)
+    sizes = [n for n in SIZES if n <= min(limit, len(whole.images))] or [size]
+    return engines(config, data, modes, workers, repeats) | dict(
         parts=time_parts(config, data, max(repeats, 3), plain=bool(workers)),
         growth=dict(images=grow(config, whole, sizes)),
-        peak_flops={precision: find_peak(device, precision) for precision in precisions},
         load_after=provenance.load(),
     )

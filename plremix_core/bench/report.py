@@ -59,6 +59,8 @@ def table(result: dict) -> str:
             f"{base / epoch['median']:7.2f}{base / epoch['high']:7.2f}-{base / epoch['low']:<5.2f}"
             f"{rate['images']:10,.0f}{rate['flops'] / 1e9:9.0f}{rate['share']:9.0%}{row['first']:9.2f}"
         )
+    if "parts" not in result:
+        return "\n".join(lines)
     grown = ", ".join(f"{row['images']:,}: {row['epoch']['median']:.3g} s" for row in result["growth"]["images"])
     parts = ", ".join(f"{name} {share:.1%}" for name, share in shares(result).items())
     return "\n".join([*lines, limit(result), f"share of an epoch: {parts}", f"growth with N: {grown}"])
