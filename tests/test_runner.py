@@ -205,7 +205,7 @@ def test_a_failing_notebook_does_not_stop_the_others_and_the_result_is_written_l
     assert [entry["notebook"] for entry in written] == ["99_small", "97_g"]
     assert "7 &lt;script&gt;" in (out / "97_g.html").read_text()
     index = (out / "index.html").read_text()
-    assert "<script>" not in index and "&lt;script&gt;x" in index and 'href="97_g.html"' in index
+    assert index.count("<script>") == 1 and "&lt;script&gt;x" in index and 'href="97_g.html"' in index
     assert (out / "result.json").stat().st_mtime_ns >= (out / "index.html").stat().st_mtime_ns
     assert "1 of 2 claims hold, 1 notebooks failed" in render.summary(results)
 

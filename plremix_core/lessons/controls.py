@@ -52,6 +52,7 @@ CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement);
     "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
     "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
     "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
+    "no_split": ("recorded runs train on all given labels, without a split", None, "", None),
 }
 _TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
@@ -60,4 +61,6 @@ INSTEAD = {  # control: method: the recorded runs that take its place
     "one_loss": {"plremix": "plr-1d", "dividemix-2d": "dividemix", "naive-2d": "naive"},
     "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"}
     | {f"{kind}, tau {tau}": "no contrast after warm-up" for kind in ("relaxed", "all negatives") for tau in _TAUS},
+    "no_split": {"plremix": "ce on strong views"},
+    "no_faults": {"peer's prototypes": "own prototypes"},
 }

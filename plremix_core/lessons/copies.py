@@ -2,12 +2,25 @@
 
 import hashlib
 import json
+import platform
 from pathlib import Path
 
 import nbformat
 
 from ..engine.files import ROOT, read_json, write_atomic, write_json
 
+KERNEL = {  # as JupyterLab writes it, so that an opened notebook does not count as changed
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
+}
 NOTEBOOKS, MINE = ROOT / "notebooks", ROOT / "my_notebooks"
 
 
@@ -38,6 +51,7 @@ def _without_outputs(path: Path) -> bytes:
             cell.outputs, cell.execution_count = [], None
             if "solution" not in cell.metadata.get("tags", []):
                 cell.metadata.pop("jupyter", None)
+    notebook.metadata = KERNEL
     return (json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 

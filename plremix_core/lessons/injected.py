@@ -21,14 +21,16 @@ def refuse_unknown(cells: list[str]) -> None:
         declared += found
 
 
-def settings_of(text: str) -> dict:
-    """Read settings that were given as JSON; "" gives none."""
+def settings_of(text: str, apart: tuple[str, ...] = ()) -> dict:
+    """Read settings that were given as JSON; "" gives none. Names in `apart` are parameters of their own, and refused."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
         found = None
     rule, example = "a mapping in JSON", 'Example: {"epochs": 30, "lr": 0.05}, with double quotes.'
     require(isinstance(found, dict), "settings", rule, text, example)
+    for name in apart:
+        require(name not in found, "settings", f"without {name}", text, f"Use the parameter {name}.")
     return found
 
 
