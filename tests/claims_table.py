@@ -1,4 +1,5 @@
-"""One table from equation to claim: functions that compute it, tests that hold them, claims that rest on it.
+"""One table from equation to claim: functions that compute it, tests that hold them, claims that rest on it; and the
+verdicts on the paper's claims in the README.
 
 Equations, functions and claims are linked in ``data/equations.yaml``; the rest is read off the notebooks and tests.
 """
@@ -13,6 +14,7 @@ import yaml
 from plremix_core.engine.checks import require
 from plremix_core.engine.files import ROOT, write_atomic
 from plremix_core.lessons.runner import DECLARED, NOTEBOOKS, read
+from plremix_core.sweeps import verdicts
 
 EQUATIONS, TABLE, TESTS = ROOT / "data" / "equations.yaml", ROOT / "data" / "claims.csv", ROOT / "tests"
 REMEDY = "Mend data/equations.yaml, then run `make claims`."
@@ -97,6 +99,13 @@ def write() -> pd.DataFrame:
     return found
 
 
+def readme(text: str) -> str:
+    """The text of the README with the verdicts as the records stand now."""
+    marks = "<!-- verdicts: written by `make claims` -->", "<!-- end of verdicts -->"
+    before, _, rest = text.partition(marks[0])
+    return f"{before}{marks[0]}\n{verdicts.in_markdown()}\n{marks[1]}{rest.partition(marks[1])[2]}"
+
+
 def _exists(name: str) -> bool:
     try:
         return pkgutil.resolve_name(f"plremix_core.{name}") is not None
@@ -113,4 +122,5 @@ def _closest(tests: set[str], functions: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     found = write()
+    write_atomic(ROOT / "README.md", readme((ROOT / "README.md").read_text("utf-8")).encode())
     print(f"{found['claim'].nunique()} claims, {found['id'].nunique()} equations and mechanisms: {TABLE}")

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from plremix_core.engine.files import ROOT
 from plremix_core.lessons import lesson
 
 TEXT = "| claim | sentence |\n|---|---|\n| C9.1 | one is small |"
@@ -91,3 +92,9 @@ def test_a_claim_in_the_table_alone_or_in_the_code_alone_is_refused(tmp_path, mo
     monkeypatch.setattr(claims, "NOTEBOOKS", small(tmp_path / "n", table, *([code] if code else [])))
     with pytest.raises(ValueError, match="claims of 99_x.ipynb must be declared in its table and checked in its code"):
         claims.declared()
+
+
+def test_the_verdicts_of_the_readme_are_those_of_the_records():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert claims.readme(text) == text, "run `make claims`"
+    assert text.count("| **") >= 6

@@ -65,6 +65,17 @@ def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, c
     return pd.DataFrame(rows)
 
 
+def in_markdown(results: Path = RESULTS, change: Change = pd.DataFrame.copy) -> str:
+    """The verdicts as a short table in Markdown: claim, how many comparisons say what, verdict, lesson."""
+    every = verdicts(results, change).query("counts and seeds > 0")
+    lines = ["| claim | comparisons: support / contradict / undecided | verdict | lesson |", "|---|---|---|---|"]
+    for row in verdict_table(results, change).to_dict("records"):
+        votes = every[every["claim"] == row["claim"]]["verdict"].value_counts()
+        counts = " / ".join(str(votes.get(word, 0)) for word in ("supported", "contradicted", "undecided"))
+        lines.append(f"| {row['claim']} | {counts} | **{row['verdict']}** | {row['notebook']} |")
+    return "\n".join(lines)
+
+
 def _read(study: str, results: Path) -> pd.DataFrame:
     """Runs of a study with every measure; in `plugin` (12 epochs, one noise) the hosts stand in the place of noises."""
     if study == "plugin":
