@@ -1,6 +1,9 @@
 """The notebooks: anatomy, committed outputs; that all run and hold, and that broken mechanisms break claims."""
 
 import ast
+import base64
+import io
+import itertools
 import json
 import os
 import re
@@ -19,7 +22,8 @@ from PIL import Image
 from plremix_core.lessons import lesson, render, runner
 
 NOTEBOOKS = sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb"))
-TAGS = {"parameters", "exercise", "solution", "lesson"}  # lesson: left out by grids
+TAGS = {"parameters", "exercise", "solution", "lesson", "prediction"}  # lesson: left out by grids
+LONG = {"05": 65}  # lines of a cell that builds something from nothing
 COMMON = {"profile": (str, "quick"), "seed": (int, 0), "control": (str, ""), "interactive": (bool, False)}
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -33,24 +37,21 @@ def read(path):
 
 
 def test_the_notebooks_are_there():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"]
+    assert [path.stem[:2] for path in NOTEBOOKS] == [f"{number:02d}" for number in range(11)]
 
 
 @each
 def test_title_is_the_file_name_in_words_and_a_subtitle_follows(path):
     lines = [line for line in read(path).cells[0].source.splitlines() if line]
-    assert re.sub(r"\W+", "_", lines[0].lstrip("# ").lower()).strip("_") == path.stem[3:]
+    assert re.sub(r"\W+", "_", lines[0].lstrip("# ").lower().replace("'", "")).strip("_") == path.stem[3:]
     assert lines[1].startswith("> ")
 
 
 @each
-def test_the_first_line_says_how_to_run_it_in_jupyterlab_by_papermill_and_on_colab(path):
-    source = read(path).cells[0].source
-    how = next(part for part in source.split("\n\n")[1:] if not part.startswith(">"))
-    assert how.startswith(
-        f"Run it cell by cell in JupyterLab; headless: `papermill notebooks/{path.name} out.ipynb -p "
-    )
-    assert "on Colab:" in how and "`%pip install -q -e .`" in how
+def test_the_first_cell_begins_with_the_question_and_ends_with_the_command(path):
+    title, question, *rest = [part for part in read(path).cells[0].source.split("\n\n") if part.strip()]
+    assert "papermill" not in question and question.startswith(">")
+    assert f"papermill notebooks/{path.name}" in rest[-1] and "cores" in " ".join(rest)
 
 
 @each
@@ -73,11 +74,13 @@ def test_sections_come_in_the_fixed_order_and_the_last_cell_finishes(path):
 def test_code_cells_are_short_and_hold_nothing_forbidden(path):
     sources = [cell.source for cell in code(read(path))]
     lengths = [len([line for line in source.splitlines() if line.strip()]) for source in sources]
-    assert max(lengths) <= 20 and statistics.median(lengths) <= 8, lengths
+    assert max(lengths) <= LONG.get(path.stem[:2], 20) and statistics.median(lengths) <= 8, lengths
+    assert sum(length > 20 for length in lengths) <= 1
     for source in sources:
+        assert "fmt: skip" not in source
         for word in ("sys.exit", "%pip", "!pip", "plt.show", "np.random.seed", "torch.manual_seed(", "/home/", "/tmp/"):
             assert word not in source, (word, source)
-        assert not re.search(r"^\s*assert ", source, re.MULTILINE), "use lesson.claim"
+        assert not re.search(r"^\s*assert ", source, re.MULTILINE), "use lesson.check"
     assert {tag for cell in read(path).cells for tag in runner.tags_of(cell)} <= TAGS
 
 
@@ -88,13 +91,16 @@ def test_three_to_five_exercises_each_with_a_folded_solution_right_behind_it(pat
     assert kinds == ["exercise", "solution"] * (len(kinds) // 2) and 3 <= len(kinds) // 2 <= 5
     for cell in cells:
         if "exercise" in runner.tags_of(cell):
-            assert "answer = None" in cell.source
+            assert "lesson.exercise(" in cell.source and "..." in cell.source and "check" not in cell.source
         if "solution" in runner.tags_of(cell):
-            assert cell.metadata["jupyter"]["source_hidden"] is True
+            assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+            assert cell.source.startswith("# Solution: click to open\n") and "lesson.solution(" in cell.source
+    titles = re.findall(r"^### (E\d+\.\d)", "\n".join(cell.source for cell in read(path).cells), re.MULTILINE)
+    assert len(titles) == len(kinds) // 2  # in the table of contents
 
 
 @each
-def test_every_checker_says_not_yet_to_the_stub_takes_the_solution_and_refuses_a_named_misconception(path):
+def test_every_exercise_says_not_yet_to_the_stub_and_its_solution_passes(path):
     for cell in code(read(path)):
         if "exercise" in runner.tags_of(cell):
             assert "not yet" in "".join(out.get("text", "") for out in cell.outputs)
@@ -102,7 +108,40 @@ def test_every_checker_says_not_yet_to_the_stub_takes_the_solution_and_refuses_a
             (found,) = [
                 o["data"][lesson.EXERCISE_MIME] for o in cell.outputs if lesson.EXERCISE_MIME in o.get("data", {})
             ]
-            assert found["right"] and found["refused"] and found["misconception"] and found["hint"], found
+            assert found["right"] and found["refused"] and found["hint"], found
+
+
+@each
+def test_a_prediction_comes_with_a_place_to_write_it_and_what_comes_out_is_folded(path):
+    cells = read(path).cells
+    for number, cell in enumerate(cells):
+        if "prediction" in runner.tags_of(cell):
+            assert re.match(r"prediction\w* = \.\.\.", cell.source)
+            assert "Your prediction" in cells[number - 1].source
+            assert cells[number + 1].metadata["jupyter"]["outputs_hidden"] is True
+    asked = sum(cell.source.count("**Your prediction.**") for cell in cells if cell.cell_type == "markdown")
+    assert asked == sum("prediction" in runner.tags_of(cell) for cell in cells)
+
+
+@each
+def test_figures_are_numbered_captioned_in_order_and_fit_the_page(path):
+    outputs = [output for cell in code(read(path)) for output in cell.outputs]
+    names = []
+    for picture, caption in itertools.pairwise([*outputs, {}]):
+        if "image/png" in picture.get("data", {}):
+            found = re.match(r"\*(F\d+\.\d+)", caption["data"]["text/markdown"])
+            assert found, "a figure without a number"
+            names.append(found.group(1))
+            width, _ = Image.open(io.BytesIO(base64.b64decode(picture["data"]["image/png"]))).size
+            assert width <= 950, (found.group(1), width)
+    numbers = [int(name.split(".")[1]) for name in dict.fromkeys(names)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_three_lessons_have_an_animation_with_a_strip_before_it():
+    moving = [o for p in NOTEBOOKS for c in code(read(p)) for o in c.outputs if "image/gif" in o.get("data", {})]
+    assert len(moving) >= 3
+    assert all(len(base64.b64decode(output["data"]["image/gif"])) <= lesson.ANIMATED for output in moving)
 
 
 def test_the_fitting_notebooks_have_sliders():
@@ -110,7 +149,7 @@ def test_the_fitting_notebooks_have_sliders():
     for path in NOTEBOOKS:
         nodes = [node for cell in code(read(path)) for node in ast.walk(ast.parse(cell.source))]
         calls = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "explore"]
-        offered[path.stem[:2]] = {keyword.arg for call in calls for keyword in call.keywords} - {"panels"}
+        offered[path.stem[:2]] = {keyword.arg for call in calls for keyword in call.keywords} - {"panels", "start"}
     expected = {"01": {"gap", "rate", "epoch"}, "02": {"tau"}, "03": {"kappa", "epoch"}}
     expected |= {"04": {"threshold", "epoch"}, "06": {"epoch"}}
     assert {number: offered[number] for number in expected} == expected
@@ -125,7 +164,7 @@ def test_the_map_leads_to_every_other_notebook_in_order():
 def test_the_pictures_of_the_readme_are_those_of_the_notebooks():
     made = {name: png for path in NOTEBOOKS for name, png in render.figures_of(read(path)).items()}
     shown = render.readme_figures()
-    assert 3 <= len(shown) <= 6
+    assert 2 <= len(shown) <= 6
     assert {path.stem for path in render.FIGURES.iterdir()} == set(shown)
     for name in shown:
         assert (render.FIGURES / f"{name}.png").read_bytes() == made[name], f"{name}: run `make render`"
@@ -159,7 +198,7 @@ def test_every_picture_has_alternative_text(path):
 
 def test_every_claim_can_fail_under_a_known_control_and_every_control_is_used():
     records = [record for path in NOTEBOOKS for record in runner.records(read(path), lesson.CLAIM_MIME)]
-    assert len(records) >= 40
+    assert 25 <= len(records) <= 45
     used = {control for record in records for control in record["breaks"]}
     assert used == set(lesson.CONTROLS)
 
@@ -170,7 +209,7 @@ def test_all_lessons_run_and_every_declared_claim_holds(tmp_path):
     results = runner.run_lessons(NOTEBOOKS, tmp_path / "lessons", {})
     print(render.summary(results))
     assert [result.reason for result in results] == [""] * len(results)
-    assert sum(result.held for result in results) == sum(result.declared for result in results) >= 40
+    assert sum(result.held for result in results) == sum(result.declared for result in results) >= 25
     assert len(json.loads((tmp_path / "lessons" / "result.json").read_text())) == len(results)
     for name in re.findall(r'href="([^"]+)"', (tmp_path / "lessons" / "index.html").read_text()):
         assert (tmp_path / "lessons" / name).exists()
@@ -190,7 +229,7 @@ LIVE = {
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
-    chosen = [*LIVE.items(), ("09", "no_faults"), ("09", "swap_prototypes")]  # the cheap ones; all: lessons --controls
+    chosen = LIVE.items()  # the cheap ones; all: make nightly
 
     def broken_claims(number, control):
         path = next(path for path in NOTEBOOKS if path.stem.startswith(number))
