@@ -4,7 +4,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from ..data.dataset import Dataset
 from ..data.features import Features
 from ..data.image_files import ImageFiles
 from ..engine.checks import require
-from ..engine.files import write_atomic
 from ..presets import for_folder
 from ..trainer import Trainer
 from . import features
@@ -25,9 +23,6 @@ from .features import margin
 
 Table, Hook = pd.DataFrame, Callable[[Trainer, dict], None]
 SECOND, FAVOURITES = {"features": "margin", "votes": "votes"}, ("suggested", "neighbours")  # columns of features.rank
-
-TEXT = ("file", "given", "suggested")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run as a formula by spreadsheets
 
 
 def rank(trainer: Trainer) -> pd.DataFrame:
@@ -123,11 +118,6 @@ def settings_for(data: Dataset, method: str = "ce", **changes: object) -> Config
     return for_folder(data.num_classes, method=method, steps_per_epoch=steps, **changes)
 
 
-def above_chance(accuracy: float, chance: float, count: int) -> bool:
-    """Whether an accuracy on `count` samples lies above chance by more than two standard deviations."""
-    return accuracy > chance + 2 * (chance * (1 - chance) / count) ** 0.5
-
-
 def image_features(images: torch.Tensor | ImageFiles, side: int = 32, cell: int = 4, bins: int = 8) -> np.ndarray:
     """Histograms of gradient directions of uint8 images (N, c, H, W), and their colours, both cell by cell: (N, D)."""
     found = []
@@ -162,15 +152,6 @@ def cross_check(table: Table, data: Dataset, seed: int = 0) -> tuple[Table, floa
     return pd.concat([table, pd.DataFrame({"rank": np.arange(1, len(table) + 1)}), added], axis=1), accuracy
 
 
-def precision_at(wrong: np.ndarray) -> np.ndarray:
-    """Return the share of wrong labels among the first k of a ranking, for k = 1..N.
-
-    >>> precision_at(np.array([True, False, True, True]))
-    array([1.        , 0.5       , 0.66666667, 0.75      ])
-    """
-    return pd.Series(wrong).expanding().mean().to_numpy()
-
-
 def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
     """Return a data set without the first `count` suspects of a ranking, or (`how="relabel"`) as suggested for them.
 
@@ -197,14 +178,3 @@ def _kept(data: Dataset, kept: torch.Tensor) -> Dataset:
     true = None if data.true is None else data.true[kept]
     files = tuple(file for file, stays in zip(data.files, kept.tolist()) if stays)
     return dataclasses.replace(data, images=_of(data.images, kept), given=data.given[kept], true=true, files=files)
-
-
-def write_csv(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a ranking as CSV (UTF-8, RFC 4180), atomically; an existing file is replaced.
-
-    Names of classes and files are text from outside: one that a spreadsheet would run as a formula gets an apostrophe
-    in front. What is no valid Unicode is written as an escape.
-    """
-    quoted = {n: table[n].map(lambda cell: "'" * cell.startswith(FORMULA) + cell) for n in TEXT if n in table}
-    content = table.assign(**quoted).to_csv(index=False, float_format="%.6g", lineterminator="\r\n")
-    write_atomic(Path(path), content.encode("utf-8", "backslashreplace"))

@@ -3,11 +3,15 @@
 import importlib
 
 import click
-import yaml
+
+from ..engine.plain_yaml import read_yaml
 
 COMMANDS = {  # name: the file that has it, and what it does
     "train": ("train", "Train one method on one data set."),
-    "suspects": ("suspects", "Rank the images of a run by how suspect their labels are."),
+    "suspects": ("suspects", "Rank the labels of a folder, of features or of a run by how suspect they are."),
+    "clean": ("clean", "Copy, move or list images by a reviewed label file."),
+    "predict": ("predict", "Predict the classes of images with a run."),
+    "export": ("predict", "Write the networks of a run for use without this package."),
     "lessons": ("lessons", "Run notebooks without JupyterLab."),
     "lab": ("lessons", "Start JupyterLab at the notebooks."),
     "sweep": ("sweep", "Do every run of a grid, or go on with it."),
@@ -42,7 +46,7 @@ def main() -> None:
     plremix train --rate 0.5 --out runs/mine     bundled data, two CPU cores
     plremix train --resume runs/mine             go on after an interruption
     plremix train --images DIR --out runs/own    your own folder of class folders
-    plremix suspects runs/own --images DIR       its labels, the most suspect first
+    plremix suspects DIR                         its labels, the most suspect first, to be reviewed
     plremix sweep data/grids/bundled.yaml        many runs, on all cores, GPUs or a cluster
     """
 
@@ -50,6 +54,12 @@ def main() -> None:
 def read_value(text: str) -> object:
     """Read a value of an option that is written as YAML: a number, a word, a list."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return read_yaml(text)
+    except ValueError:
         raise ValueError(f"{text!r} is no YAML") from None  # click names the option and the text
+
+
+def read_list(text: str) -> object:
+    """Read a list in any form that people write: [1, 1], (1, 1) or 1,1."""
+    text = text.strip().translate(str.maketrans("()", "[]"))
+    return read_value(text if text.startswith("[") else f"[{text}]")

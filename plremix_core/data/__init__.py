@@ -4,6 +4,7 @@ import importlib
 
 _HOME = {"Dataset": "dataset", "describe": "dataset", "from_arrays": "dataset"}
 _HOME |= dict.fromkeys(("from_folder", "load", "open_set", "prepare", "read_images"), "sets")
+_HOME |= {"from_features": "features"}
 __all__ = sorted(_HOME)
 
 

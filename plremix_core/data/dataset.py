@@ -50,6 +50,11 @@ class Dataset:
         """Share of the given labels that are wrong, in [0, 1]; None if the true ones are unknown."""
         return None if self.true is None else real_rate(self.given.numpy(), self.true.numpy())
 
+    def about(self) -> dict[str, object]:
+        """What a network needs to be used without the data: names, statistics, shape of an image, N."""
+        shape, statistics = list(self.images.shape[1:]), [list(self.mean), list(self.std)]
+        return dict(names=list(self.class_names), statistics=statistics, shape=shape, samples=len(self.given))
+
     def fingerprint(self) -> str:
         """First 12 hex digits of the SHA-256 over training images (or `origin`), given labels and test set."""
         digest = hashlib.sha256(self.origin.encode())

@@ -1,0 +1,52 @@
+"""The commands ``plremix predict`` and ``plremix export``."""
+
+from pathlib import Path
+
+import click
+
+from ..data.folders import IMAGES, _walk
+from ..engine.checks import require
+
+RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+DATA = click.option("--images", "--data", "data", type=click.Path(path_type=Path), help="Of training, for older runs.")
+
+
+@click.command("predict")
+@RUN
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.option("--network", type=click.Choice(["both", "1", "2"]), default="both", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default="predictions.csv", show_default=True)
+@DATA
+def predict(run, folder, network, out, data) -> None:
+    """Predict the classes of all images in FOLDER, at any depth, with the networks of RUN (--out of train).
+
+    The CSV has a row an image: file (below FOLDER), predicted, probability.
+    """
+    inside = (path for path in _walk(folder, []) if path.suffix.lower() in IMAGES)
+    files = sorted(path.relative_to(folder).as_posix() for path in inside)
+    require(bool(files), "folder", "one with images", str(folder), "Check the path.")
+    from ..analysis.deploy import Classifier
+    from ..analysis.review import write_csv
+
+    table = Classifier.of(run, data).predict(folder, files, network)
+    write_csv(table, out)
+    click.echo(
+        f"{len(table):,} images; {', '.join(f'{n} {c:,}' for n, c in table['predicted'].value_counts().items())}"
+    )
+    click.echo(f"written: {out}")
+
+
+@click.command("export")
+@RUN
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; by default export in RUN.")
+@DATA
+def export(run, out, data) -> None:
+    """Write the networks of RUN for use without this package.
+
+    weights.pt (state of both networks), model.pt (TorchScript: uint8 images in, probabilities out), classes.json
+    (names, statistics, shape, settings) and load.py, ten lines that read an image and predict.
+    """
+    from ..analysis.deploy import Classifier
+
+    written = Classifier.of(run, data).export(out or run / "export")
+    click.echo("written: " + ", ".join(map(str, written)))
