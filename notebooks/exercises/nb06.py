@@ -7,19 +7,19 @@ from sklearn.metrics import silhouette_score
 
 from plremix_core.analysis import clusters
 
-SEED = 6
+SEED, K = 6, 4
 
 
-def _vectors(classes: int = 4, count: int = 90, width: int = 5) -> tuple[np.ndarray, np.ndarray]:
+def _vectors(classes: int = 4, count: int = 90, width: int = 5, spread: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
     """Unit vectors (n, D) around class centres, and labels of classes of different sizes (n,)."""
     rng = np.random.default_rng(SEED)
     labels = np.sort(rng.choice(classes, count, p=np.arange(1, classes + 1) / sum(range(classes + 1))))
-    q = rng.normal(size=(classes, width))[labels] + 0.8 * rng.normal(size=(count, width))
+    q = rng.normal(size=(classes, width))[labels] + spread * rng.normal(size=(count, width))
     return q / np.linalg.norm(q, axis=1, keepdims=True), labels
 
 
-def _distances() -> tuple[np.ndarray, np.ndarray]:
-    q, labels = _vectors()
+def _distances(spread: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+    q, labels = _vectors(spread=spread)
     distance = 1 - q @ q.T
     np.fill_diagonal(distance, 0)
     return distance.clip(0), labels
@@ -74,10 +74,10 @@ def e6_4(answer: float) -> bool | str:
 
 
 def e6_5(answer: Callable) -> bool | str:
-    distance, true = _distances()
+    distance, true = _distances(spread=1.6)
     rng = np.random.default_rng(SEED)
     given = np.where(rng.random(len(true)) < 0.4, rng.integers(0, 4, len(true)), true)
-    wrong, found = given != true, float(answer(distance, given, true, 10))
+    wrong, found = given != true, float(answer(distance, given, true, K))
     right, itself, everyone, by_given = (
         _closer(distance, given, true, **options)[chosen].mean()
         for options, chosen in (({}, wrong), ({"itself": True}, wrong), ({}, true >= 0), ({"votes": given}, wrong))
@@ -92,9 +92,9 @@ def e6_5(answer: Callable) -> bool | str:
 
 
 def _closer(distance, given, true, itself=False, votes=None) -> np.ndarray:
-    """Whether the ten nearest of each image have its true class more often than its given one."""
+    """Whether the K nearest of each image have its true class more often than its given one."""
     apart = np.where(np.eye(len(true), dtype=bool) & (not itself), np.inf, distance)
-    nearest = (true if votes is None else votes)[np.argsort(apart, axis=1)[:, :10]]
+    nearest = (true if votes is None else votes)[np.argsort(apart, axis=1)[:, :K]]
     return (nearest == true[:, None]).sum(axis=1) > (nearest == given[:, None]).sum(axis=1)
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 CLEAN, NOISY, UNUSED = "#0072B2", "#D55E00", "#9E9E9E"  # Okabe-Ito blue and vermilion; grey
 COLOURS = ["#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#0072B2", "#D55E00", "#F0E442", "#000000"]
-DASHES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (1, 2, 5, 2))]
+DASHES = ["-", "--", "-.", (0, (5, 1)), (0, (1, 2, 5, 2)), ":"]
 METHOD_STYLES = {
     "plremix": (COLOURS[0], "-"),
     "ce": (COLOURS[1], "--"),
@@ -25,7 +25,7 @@ METHOD_STYLES = {
     "naive-2d": (COLOURS[3], (0, (5, 1))),
     "plr-1d": (COLOURS[7], (0, (5, 1))),
     "elr": (COLOURS[4], "-."),
-    "PLR": (COLOURS[0], "-"),
+    "plr": (COLOURS[0], "-"),
     "relaxed": (COLOURS[0], "-"),
     "all negatives": (COLOURS[3], (0, (5, 1))),
     "no contrast": (COLOURS[1], "--"),
@@ -69,7 +69,7 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
 
 def method_style(name: str) -> tuple | None:
     """Colour and line of a method; of a variant ("naive at tau 1", "ce, relabelled by plremix") those of its method."""
-    return METHOD_STYLES.get(name, METHOD_STYLES.get(VARIANT.split(name)[0]))
+    return METHOD_STYLES.get(name.lower(), METHOD_STYLES.get(VARIANT.split(name.lower())[0]))
 
 
 def line_styles(names: Iterable[str]) -> dict[str, tuple]:
@@ -81,7 +81,7 @@ def line_styles(names: Iterable[str]) -> dict[str, tuple]:
     for name in names:
         if method := method_style(name):
             same = [dash for colour, dash in found.values() if colour == method[0]]
-            found[name] = method[0], next(dash for dash in (method[1], *DASHES) if dash not in same)
+            found[name] = method[0], next(dash for dash in (method[1], *reversed(DASHES)) if dash not in same)
     free = [colour for colour in COLOURS if colour not in [used for used, _ in found.values()]]
     for number, name in enumerate(name for name in names if name not in found):
         found[name] = (WORDS.get(name.split()[0], free[number]), DASHES[number])
