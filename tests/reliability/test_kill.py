@@ -5,52 +5,64 @@ import datetime
 import functools
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+import torch
 
+from plremix_core import trainer
 from plremix_core.__main__ import run
-from plremix_core.engine import checkpoint
+from plremix_core.engine import checkpoint, files
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """Sums of the training without an interruption, and the seconds it takes."""
+    """Sums of the training without an interruption, and the number of its steps."""
     folder = tmp_path_factory.mktemp("straight")
-    tiny.start(folder / "warm up").join()
-    begin = time.monotonic()
-    assert ended(tiny.start(folder)) == 0
-    return json.loads((folder / "outcome.json").read_text()), time.monotonic() - begin
+    process = tiny.start(folder)
+    assert ended(process) == 0
+    return json.loads((folder / "outcome.json").read_text()), process.steps.value
 
 
-def ended(process, patience=120):
-    process.join(patience)
+@pytest.fixture
+def at_load_8():
+    """As many busy processes as are missing to a load of eight."""
+    missing = max(0, round(8 - os.getloadavg()[0]))
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(missing)]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+def ended(process):
+    process.join(tiny.PATIENCE)
     assert process.exitcode is not None, "the training hangs"
     return process.exitcode
 
 
-@pytest.mark.parametrize("wanted", [9, pytest.param(30, marks=pytest.mark.long)])
-def test_a_training_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_one(
-    straight, tmp_path, wanted, tries
-):
-    expected, seconds = straight
-    rng, kills, runs, resumed = random.Random(wanted), 0, 0, 0
+def kill_often(straight, tmp_path, wanted, tries):
+    """Kill `wanted` processes, each at the moment when it is seen to have done a drawn number of steps."""
+    (expected, steps), rng, kills, runs, resumed = straight, random.Random(wanted), 0, 0, 0
     while kills < wanted:
         folder = tmp_path / str(runs)
         folder.mkdir(exist_ok=True)
-        process, number = tiny.start(folder), SIGNALS[kills % 3]
         resumed += any(folder.glob("epoch-*.pt"))
-        process.join(rng.uniform(0, 0.6) * seconds)
+        process, moment = tiny.start(folder), rng.randrange(steps * 2 // 3)
+        tiny.wait_for(lambda: process.steps.value >= moment or process.exitcode is not None, f"step {moment}")  # noqa: B023
         if process.exitcode is None:
-            os.kill(process.pid, number)
+            os.kill(process.pid, SIGNALS[kills % 3])
             assert ended(process) != 0 or (folder / "outcome.json").exists()
             kills += 1
         tiny.sound(folder)  # never an unreadable newest checkpoint
@@ -61,6 +73,69 @@ def test_a_training_killed_at_random_moments_ends_with_the_bits_of_an_undisturbe
     assert json.loads((tmp_path / str(runs) / "outcome.json").read_text()) == expected
     assert resumed >= wanted // 4  # the moments were not all before the first checkpoint
     tries(kills)
+
+
+def test_a_training_killed_at_random_moments_ends_with_the_bits_of_an_undisturbed_one(straight, tmp_path, tries):
+    kill_often(straight, tmp_path, 9, tries)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+def test_twenty_kills_on_a_busy_machine_lose_nothing(straight, tmp_path, at_load_8, tries):
+    kill_often(straight, tmp_path, 20, tries)
+
+
+def test_a_resumed_training_leaves_every_generator_in_the_same_state_byte_by_byte(tmp_path, monkeypatch, tries):
+    """Every generator that an epoch makes, as it stands when the epoch has ended; the global ones are left alone."""
+    made, kept, numpys = {}, [], []
+    generator, default_rng = trainer.generator, np.random.default_rng
+
+    def torchs(*keys):
+        kept.append((keys, generator(*keys)))
+        return kept[-1][1]
+
+    def numpys_own(*arguments):
+        numpys.append((arguments, default_rng(*arguments)))
+        return numpys[-1][1]
+
+    def note(one, row):
+        states = [(keys, draws.get_state().numpy().tobytes()) for keys, draws in kept]
+        states += [(str(keys), pickle.dumps(draws.bit_generator.state)) for keys, draws in numpys]
+        made.setdefault(one.epoch, []).append(states)
+        kept.clear(), numpys.clear()
+        if one.epoch in stops:
+            stops.remove(one.epoch)
+            raise KeyboardInterrupt
+
+    def global_states():
+        return torch.get_rng_state().numpy().tobytes(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+
+    before, stops = global_states(), []
+    monkeypatch.setattr(trainer, "generator", torchs)
+    monkeypatch.setattr(trainer.np.random, "default_rng", numpys_own)
+    tiny.Trainer(tiny.settings(), tiny.images()).fit(progress=False, on_epoch=note)
+    kept.clear(), numpys.clear()
+    stops = [1, 3, 4]
+    one = tiny.Trainer(tiny.settings(), tiny.images(), tmp_path)
+    while one.epoch < 5:
+        kept.clear(), numpys.clear()
+        try:
+            one.fit(progress=False, on_epoch=note)
+        except KeyboardInterrupt:
+            one = tiny.Trainer.resume(tmp_path, tiny.images())
+    assert [len(states) for states in made.values()] == [2] * 5
+    for epoch, (straight, *others) in made.items():
+        assert len(straight) >= (2 if epoch <= 2 else 4) and all(states == straight for states in others), epoch
+    assert global_states() == before
+    tries(len(made))
+
+
+def test_an_atomic_write_syncs_the_file_before_the_rename_and_the_folder_after_it(tmp_path, monkeypatch):
+    fsync, replace, done = os.fsync, os.replace, []
+    monkeypatch.setattr(os, "fsync", lambda d: (done.append(os.readlink(f"/proc/self/fd/{d}")), fsync(d)))
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("rename"), replace(*names)))
+    files.write_atomic(tmp_path / "x.json", b"{}")
+    assert [Path(name).name.split(".")[0] for name in done] == ["x", "rename", tmp_path.name]
 
 
 @pytest.mark.long
@@ -303,9 +378,7 @@ def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
 
 def test_a_second_training_is_kept_out_of_the_folder_while_the_first_lives(tmp_path):
     first = tiny.start(tmp_path, epochs=400)
-    deadline = time.monotonic() + 60
-    while not checkpoint.saved(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    tiny.wait_for(lambda: checkpoint.saved(tmp_path), "a checkpoint")
     second = tiny.Trainer.resume(tmp_path, tiny.images())
     with pytest.raises(
         ValueError, match="folder must be used by one training at a time, got .* Another process trains"
@@ -340,9 +413,7 @@ def test_the_command_ends_with_the_signals_status_and_says_how_to_go_on(tmp_path
     )  # ignored by what a shell put into background
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     try:
-        deadline = time.monotonic() + 300
-        while not checkpoint.saved(tmp_path / "run") and time.monotonic() < deadline:
-            time.sleep(0.1)
+        tiny.wait_for(lambda: checkpoint.saved(tmp_path / "run"), "a checkpoint")
         process.send_signal(number)
         told = process.communicate(timeout=300)[1]
     finally:

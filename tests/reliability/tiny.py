@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ SETTINGS = dict(
     dataset="fashion_mnist", width=8, blocks=(1, 1), stem_stride=4, batch_size=16, pad=1, flip=False, fill=0, epochs=5,
     warm_up=2, steps_per_epoch=4, kappa=((0, 1),), ramp_epochs=2, lr_drops=(4,), device="cpu",
 )  # fmt: skip
+PATIENCE = 600  # seconds after which a test calls it a hang, at any load
 CLASSES = ("left", "right", "top", "bottom")
 
 
@@ -85,16 +88,26 @@ def plain(value: object) -> object:
 # ------------------------------------------------------------------------------------------ processes to be killed
 
 
-def attempt(folder: str, settings_json: str, die_at: int) -> None:
-    """What a process does: train to the end and leave the sums; if told so, die at the n-th step of writing files."""
+def attempt(folder: str, settings_json: str, die_at: int, steps: object) -> None:
+    """What a process does: train to the end and leave the sums; if told so, die at the n-th step of writing files.
+
+    `steps` counts the steps of SGD, for whoever waits for one of them.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     tqdm.set_lock(
         threading.RLock()
     )  # its own is shared by all forks: one killed while it holds it would block the rest
-    faulthandler.dump_traceback_later(60, exit=True)  # a hang is told, not waited for
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # a hang is told, not waited for
     place = Path(folder)
+    descend = Trainer.descend
+
+    def counted(self, *arguments):
+        descend(self, *arguments)
+        steps.value += 1
+
+    Trainer.descend = counted
     if die_at:
         _die_at(die_at, place)
     try:
@@ -126,9 +139,19 @@ def start(folder: Path, die_at: int = 0, **changes: object) -> multiprocessing.P
     """A process that trains in `folder`; torch is loaded once, in the server that processes are forked from."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tiny", "sklearn.mixture", "pandas"])
-    process = context.Process(target=attempt, args=(str(folder), json.dumps(changes), die_at), daemon=True)
+    steps = context.Value("i", 0, lock=False)
+    process = context.Process(target=attempt, args=(str(folder), json.dumps(changes), die_at, steps), daemon=True)
+    process.steps = steps
     process.start()
     return process
+
+
+def wait_for(happened: Callable[[], bool], what: str) -> None:
+    """Wait until something has happened, however slow the machine; only a hang ends it."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(0.002)
 
 
 def sound(folder: Path) -> int:
