@@ -116,6 +116,19 @@ def test_what_stands_beside_does_not_count(tmp_path):
     assert judged(tmp_path, "s", beside=["t"])[0] == "supported"
     found = verdicts(**claims(tmp_path, "s", beside=["t"]))
     assert found[["verdict", "counts"]].to_numpy().tolist() == [["supported", True], ["contradicted", False]]
+    assert "Beside it" not in judged(tmp_path, "s", beside=["t"])[1]
+
+
+def test_other_measures_are_told_beside_the_one_that_decides(tmp_path):
+    write(tmp_path, "s", {"worse": UP}, knn=[0.4, 0.5])
+    options = claims(tmp_path, "s", beside=["s", "t"])
+    listed = yaml.safe_load(options["claims"].read_text())
+    for one in listed[0]["beside"]:
+        one["measure"] = "knn"
+    options["claims"].write_text(yaml.safe_dump(listed))
+    (row,) = verdict_table(**options).to_dict("records")
+    told = f"Beside it: {MEASURES['knn']}. Undecided: s worse +0.000 ± 0.000 (n = 3)."
+    assert row["verdict"] == "supported" and row["evidence"].endswith(told)
 
 
 def test_of_several_baselines_the_one_that_comes_out_best_is_taken(tmp_path):

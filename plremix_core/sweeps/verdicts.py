@@ -15,8 +15,7 @@ CLAIMS = ROOT / "data" / "claims_of_paper.yaml"
 RULE = (
     "A comparison supports or contradicts a claim if at least three seeds have both methods and the 95 % t interval of "
     "their paired differences leaves out 0; fewer seeds decide nothing. A claim is supported if more than half of its "
-    "comparisons with three seeds support it and none contradicts it; contradicted if more than half contradict it and "
-    "none supports it; otherwise undecided at this size."
+    "comparisons with three seeds support it and none contradicts it, contradicted the other way round, else undecided."
 )
 MEASURES = {  # those after `last` are read from the epochs
     "last": "Test accuracy in points, last ten epochs",
@@ -43,8 +42,7 @@ def verdicts(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims
     studies, rows = {}, []
     for claim in yaml.safe_load(claims.read_text("utf-8")):
         about = {key: claim[key] for key in ("claim", "notebook", "measure")}
-        both = [(one, True) for one in claim["comparisons"]] + [(one, False) for one in claim.get("beside", [])]
-        for one, counts in both:
+        for one, counts in [(c, True) for c in claim["comparisons"]] + [(c, False) for c in claim.get("beside", [])]:
             study, one = one["study"], about | one | {"counts": counts}
             if study not in studies:
                 studies[study] = change(_read(study, results)) if (results / f"{study}.json").exists() else None
@@ -56,12 +54,14 @@ def verdicts(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims
 def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims: Path = CLAIMS) -> pd.DataFrame:
     """Sum up `verdicts` by `RULE`, a row a claim: `claim`, `evidence` in words, `verdict`, `notebook` (its number)."""
     rows = []
-    for claim, found in verdicts(results, change, claims).query("counts").groupby("claim", sort=False):
-        enough = found[found["seeds"] >= ENOUGH]["verdict"]
-        votes = {word: int((enough == word).sum()) for word in ("supported", "contradicted")}
-        leader, other = sorted(votes, key=votes.get, reverse=True)
-        verdict = leader if 2 * votes[leader] > len(enough) and not votes[other] else "undecided at this size"
-        rows.append(dict(claim=claim, evidence=_tell(found), verdict=verdict, notebook=found["notebook"].iloc[0]))
+    for claim, found in verdicts(results, change, claims).groupby("claim", sort=False):
+        counted, beside = found[found["counts"]], found[~found["counts"] & (found["seeds"] > 0)]
+        enough = counted[counted["seeds"] >= ENOUGH]["verdict"]
+        share = enough.value_counts(normalize=True).reindex(["supported", "contradicted"], fill_value=0.0)
+        verdict = share.idxmax() if share.max() > 0.5 and share.min() == 0 else "undecided at this size"
+        others = beside[beside["measure"] != found["measure"].iloc[0]].groupby("measure", sort=False)
+        evidence = " Beside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
+        rows.append(dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0]))
     return pd.DataFrame(rows)
 
 
