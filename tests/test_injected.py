@@ -26,6 +26,8 @@ def test_settings_are_a_mapping_in_json_and_else_refused_in_one_sentence():
     for bad in ("{'lr': 0.1}", '{"lr": 0.1', "[1]", "3", "null", "epochs=3"):
         with pytest.raises(ValueError, match="settings must be a mapping in JSON, got .* Example"):
             injected.settings_of(bad)
+    with pytest.raises(ValueError, match="settings must be without seed, .* Use the parameter seed"):
+        injected.settings_of('{"seed": 3}', ("method", "seed"))
 
 
 @pytest.mark.slow
