@@ -23,7 +23,7 @@ import tiny
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from plremix_core import data
-from plremix_core.analysis import suspects
+from plremix_core.analysis import review, suspects
 from plremix_core.data import image_files
 from plremix_core.engine import checkpoint, files
 from plremix_core.lessons import html, runner
@@ -186,10 +186,10 @@ def hook(event, arguments):
         seen.append((event, str(arguments)[:200]))
 sys.addaudithook(hook)
 import tiny
-from plremix_core.analysis import suspects
+from plremix_core.analysis import review, suspects
 from plremix_core.engine import health
 trainer = tiny.train(Path(sys.argv[1]))
-suspects.write_csv(suspects.rank(trainer), Path(sys.argv[1]) / "suspects.csv")
+review.write_csv(suspects.rank(trainer), Path(sys.argv[1]) / "suspects.csv")
 tiny.train(Path(sys.argv[1]))
 print("reached out:", seen)
 """
@@ -323,9 +323,9 @@ def test_no_cell_of_the_suspects_table_is_a_formula(tmp_path):
     images = dataclasses.replace(images, class_names=hostile[:4])
     trainer = tiny.Trainer(tiny.settings(epochs=2, warm_up=1, steps_per_epoch=1), images)
     trainer.fit(progress=False)
-    suspects.write_csv(suspects.rank(trainer), tmp_path / "s.csv")
+    review.write_csv(suspects.rank(trainer), tmp_path / "s.csv")
     words = pd.read_csv(tmp_path / "s.csv", dtype=str)[["given", "suggested"]].to_numpy().ravel()
-    assert len(words) and not [word for word in words if word.startswith(suspects.FORMULA)]
+    assert len(words) and not [word for word in words if word.startswith(review.FORMULA)]
 
 
 # ----------------------------------------------------------------------------------------------- paths and secrets
