@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.nn.functional as F
 from click.testing import CliRunner
 from PIL import Image
 
 from plremix_core import data
 from plremix_core.__main__ import main
-from plremix_core.analysis import suspects
+from plremix_core.analysis import review, suspects
 from plremix_core.presets import for_folder
 from plremix_core.trainer import Trainer
 
@@ -91,7 +90,8 @@ def test_without_truth_or_files_the_columns_are_left_out(trained):
     assert "wrong" not in suspects.rank(trained)
     arrays = Trainer(trained.config, dataclasses.replace(trained.data, files=()))
     arrays.epoch = 2
-    assert list(suspects.rank(arrays)) == ["index", "given", "suggested", "p_clean", "confidence", "loss"]
+    columns = ["index", "given", "suggested", "suggested_number", "p_clean", "confidence", "loss"]
+    assert list(suspects.rank(arrays)) == columns
 
 
 def test_ranking_draws_nothing_and_leaves_the_networks_alone(trained):
@@ -116,18 +116,61 @@ def test_plain_cross_entropy_has_a_ranking_too(trained):
     assert len(suspects.rank(plain)) == 24
 
 
-def test_losses_over_epochs_are_those_of_both_networks_after_each_epoch(trained):
-    config = trained.config.replace(method="ce", lr_drops=())
-    found = suspects.losses_over_epochs(Trainer(config, trained.data))
-    again, expected = Trainer(config, trained.data), []
-    for epoch in range(2):
-        again.run_epoch(epoch)
-        both = [
-            F.cross_entropy(again.per_sample(net)["logits"], trained.data.given, reduction="none") for net in again.nets
-        ]
-        expected.append(((both[0] + both[1]) / 2).numpy())
-    assert found == pytest.approx(np.stack(expected), rel=1e-5)
-    assert not np.allclose(found[0], found[1])
+def test_margins_are_averaged_over_both_networks_and_all_epochs(trained):
+    config = suspects.settings_for(trained.data, epochs=2, width=8, blocks=(1,), batch_size=4, image_size=12)
+    table, facts = suspects.find(trained.data, config, progress=False)
+    given = trained.data.given
+    seen = []
+
+    def look(trainer, row):
+        for net in trainer.nets:
+            logits = trainer.predict(net, trained.data.images)[0]
+            own = logits.gather(1, given[:, None])[:, 0]
+            seen.append(own - logits.scatter(1, given[:, None], -torch.inf).max(dim=1).values)
+
+    again = suspects.find(trained.data, config, progress=False, on_epoch=look)[0]
+    pd.testing.assert_frame_equal(table, again)
+    expected = torch.stack(seen).mean(dim=0).numpy()
+    assert table.sort_values("index")["margin"].to_numpy() == pytest.approx(expected, abs=1e-4)
+    assert len(seen) == 4 and facts["held"] == 4 and facts["chance"] == pytest.approx(1 / 3)
+
+
+def test_held_out_images_are_compared_with_each_other(trained):
+    config = suspects.settings_for(trained.data, epochs=1, width=8, blocks=(1,), batch_size=4, image_size=12)
+    table, facts = suspects.find(trained.data, config, progress=False)
+    held = np.random.default_rng([config.seed, 0x68656C64]).permutation(24)[: facts["held"]]
+    for part in (table[table["index"].isin(held)], table[~table["index"].isin(held)]):
+        assert part["margin"].is_monotonic_increasing
+    assert sorted(table["index"]) == list(range(24))
+
+
+def test_steps_follow_the_number_of_images(trained):
+    small, large = (dataclasses.replace(trained.data, given=torch.zeros(n, dtype=torch.int64)) for n in (300, 50_000))
+    assert [suspects.settings_for(one).steps_per_epoch for one in (small, large)] == [20, 50_000 // 64]
+    assert suspects.settings_for(small).method == "ce" and suspects.settings_for(small, "plremix").spec.semi
+
+
+def test_features_are_joined_to_the_ranking_by_image_and_find_the_wrong_label(tmp_path):
+    images = data.load("folder", write_folder(tmp_path, each=40), image_size=12)
+    order = np.random.default_rng(0).permutation(120)
+    favourites = np.where(order == 40, 0, images.given.numpy()[order])  # a network that is right
+    made = pd.DataFrame({"index": order, "suggested_number": favourites})
+    table, accuracy = suspects.cross_check(made, images)
+    wrong = table[table["index"] == 40].iloc[0]
+    assert (wrong["rank_features"], wrong["rank_votes"], wrong["agree"]) == (1, 1, 3)
+    assert accuracy > 0.95 and table["index"].tolist() == order.tolist()
+    assert (table["rank"] == np.arange(1, 121)).all() and (table["agree"] == 3).sum() == 1
+
+
+def test_gradient_histograms_see_directions_and_colours():
+    images = torch.zeros(3, 3, 32, 32, dtype=torch.uint8)
+    images[0, :, :, 16:] = 200  # an edge from left to right
+    images[1, :, 16:, :] = 200  # from top to bottom
+    images[2, 0] = 255
+    found = suspects.image_features(images)
+    cells, colours = found[:, :512].reshape(3, 8, 8, 8), found[:, 512:].reshape(3, 3, 8, 8)
+    assert cells[0].sum(axis=(1, 2)).argmax() == 0 and cells[1].sum(axis=(1, 2)).argmax() == 4
+    assert cells[2].sum() < 0.05 * cells[0].sum() and colours[2].mean(axis=(1, 2)).tolist() == [1, 0, 0]
 
 
 def test_dropping_takes_the_first_of_the_ranking_and_keeps_the_rest_in_order(trained):
@@ -153,7 +196,7 @@ def test_relabelling_changes_the_given_labels_of_the_first_and_nothing_else(trai
 
 def test_images_that_stay_in_their_files_can_be_dropped_too(trained, tmp_path):
     files = data.from_folder(write_folder(tmp_path), image_size=12, memory=0)
-    table = pd.DataFrame({"index": [3, 0], "suggested": "x"})
+    table = pd.DataFrame({"index": [3, 0], "suggested_number": 0})
     part = suspects.cleaned(files, table, 2)
     assert list(part.files) == part.images.paths == [f for i, f in enumerate(files.files) if i not in (0, 3)]
 
@@ -166,18 +209,18 @@ def test_cleaning_refuses_what_it_cannot_do(trained, count, how, name):
 
 @pytest.mark.parametrize("wrong", [[], [True], [False, True, True], np.arange(50) % 3 == 0])
 def test_precision_at_k_is_the_share_among_the_first_k(wrong):
-    found = suspects.precision_at(np.array(wrong, dtype=bool))
+    found = review.precision_at(np.array(wrong, dtype=bool))
     assert found == pytest.approx([sum(wrong[: k + 1]) / (k + 1) for k in range(len(wrong))])
 
 
 def test_the_csv_can_be_read_back_and_no_cell_is_a_formula(trained, tmp_path):
     table = suspects.rank(trained)
-    suspects.write_csv(table, tmp_path / "s.csv")
+    review.write_csv(table, tmp_path / "s.csv")
     rows = list(csv.DictReader(open(tmp_path / "s.csv", newline="", encoding="utf-8")))
     assert [int(row["index"]) for row in rows] == table["index"].tolist()
     assert {row["given"] for row in rows} == {"<script>", "'=1+1", "'@cat, grey"}
     assert {row["file"].split("/")[0].lstrip("'") for row in rows} >= {"=1+1", "@cat, grey"}
-    assert not any(value.startswith(suspects.FORMULA) for row in rows for value in row.values())
+    assert not any(value.startswith(review.FORMULA) for row in rows for value in row.values())
     assert set(table["given"]) == set(NAMES)  # the table keeps the names
     assert not (tmp_path / "s.csv.tmp").exists()
 
@@ -202,7 +245,7 @@ def test_the_csv_can_be_read_back_and_no_cell_is_a_formula(trained, tmp_path):
 )
 def test_names_from_outside_stay_text(tmp_path, name, cell):
     table = pd.DataFrame({"index": [0], "given": pd.Series([name], dtype=object), "p_clean": [-1e-9]})
-    suspects.write_csv(table, tmp_path / "s.csv")
+    review.write_csv(table, tmp_path / "s.csv")
     (row,) = csv.DictReader(open(tmp_path / "s.csv", newline="", encoding="utf-8"))
     assert row["given"] == cell
     assert float(row["p_clean"]) == -1e-9
@@ -217,7 +260,7 @@ def test_a_csv_that_cannot_be_written_leaves_the_old_one(trained, tmp_path, monk
 
     monkeypatch.setattr("plremix_core.engine.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
-        suspects.write_csv(suspects.rank(trained), tmp_path / "s.csv")
+        review.write_csv(suspects.rank(trained), tmp_path / "s.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"] and (tmp_path / "s.csv").read_text() == "old"
 
 

@@ -39,13 +39,11 @@ def clean(images, labels, copy, move) -> None:
         inside = away.resolve() == images.resolve() or images.resolve() in away.resolve().parents
         require(not inside, "folder", "outside the folder of images", str(away), "Choose another place.")
         require(not away.exists(), "folder", "new", str(away), "Choose another name.")
-    plan, taken = [], set(files) if move else set()
+    plan, taken = [], set(files)
     for file, old, new in zip(files, given, wanted):
         place = _in_class(Path(file), layout.names[old], layout.names[new]) if new >= 0 else Path(file)
-        clash = place.as_posix() in taken and (new != old or not move)
-        while clash:  # another image of that class has the name
+        while new not in (old, -1) and place.as_posix() in taken:  # another image of that class has the name
             place = place.with_name(f"{place.stem}_{layout.names[old]}{place.suffix}")
-            clash = place.as_posix() in taken
         taken.add(place.as_posix())
         plan.append((file, place, old, new))
     changed = [row for row in plan if row[2] != row[3]]

@@ -1,0 +1,239 @@
+"""From a ranking to a better folder: page, label file, check by hand, clean, predict, export; features and tables."""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from test_suspects import NAMES, write_folder
+
+from plremix_core import data
+from plremix_core.__main__ import main
+from plremix_core.analysis import features, review
+from plremix_core.data import folders, label_files
+
+TINY = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --width 8 --blocks [1] --batch-size 4 --image-size 12".split()
+QUICK = "--set epochs 2 --set width 8 --set image_size 12 --set blocks [1]".split()
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def label_file(path, root, changes):
+    """Write what the page saves: a row an image of `root`, with labels changed at some places."""
+    pairs = folders.own(root).train
+    rows = [(i, file, given, changes.get(i, given)) for i, (file, given) in enumerate(pairs)]
+    pd.DataFrame(rows, columns=["index", "file", "given", "label"]).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("review") / "photos", each=40)
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "run"
+    result = invoke("train", "--images", photos, "--out", out, *TINY)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_one_command_ranks_a_folder_and_says_how_far_to_trust_it(photos, tmp_path):
+    result = invoke("suspects", photos, "--out", tmp_path / "s.csv", *QUICK, "--show", 5)
+    assert result.exit_code == 0, (result.output, result.exception)
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert all((photos / file.lstrip("'")).is_file() for file in table["file"])
+    assert {"given", "suggested", "probability", "rank", "rank_features", "rank_votes", "agree"} <= set(table)
+    for said in ("120 training images of 3 classes", "held-out images", "commonest class alone 33.3%", "--check 100"):
+        assert said in result.output, result.output
+    page = (tmp_path / "s.html").read_text()
+    assert page.count("<fieldset ") == 5 and "<script>/0.png" not in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page) and "default-src 'none'" in page
+
+
+def test_a_ranking_that_means_nothing_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for c in range(3):
+        (tmp_path / "noise" / str(c)).mkdir(parents=True)
+        for i in range(30):
+            pixels = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "noise" / str(c) / f"{i}.png")
+    result = invoke("suspects", tmp_path / "noise", "--out", tmp_path / "s.csv", *QUICK)
+    assert "prediction must be better than the commonest class alone" in str(result.exception)
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_the_label_file_is_read_by_train_and_by_clean(photos, tmp_path):
+    labels = label_file(tmp_path / "labels.csv", photos, {40: 0, 3: -1})
+    files = [file for file, _ in folders.own(photos).train]
+    found = label_files.read(labels, 120, 3, files, NAMES)
+    assert (
+        found[40] == 0 and found[3] == -1 and (np.delete(found, [3, 40]) == np.repeat([0, 1, 2], 40)[:118]).mean() > 0.9
+    )
+    small = [*TINY, "--noise", "file", "--label-file", labels]
+    trained = invoke("train", "--images", photos, "--out", tmp_path / "run", *small)
+    assert trained.exit_code == 0, (trained.output, trained.exception)
+    assert "119 training images" in trained.output
+    listed = invoke("clean", photos, labels).output
+    assert f"{files[40]}: =1+1 -> <script>" in listed and f"{files[3]}: <script> -> dropped" in listed
+    assert "118 kept, 1 relabelled, 1 dropped" in listed
+    assert invoke("clean", photos, labels, "--copy", tmp_path / "new").exit_code == 0
+    made = folders.own(tmp_path / "new")
+    assert [sum(label == c for _, label in made.train) for c in range(3)] == [40, 39, 40]
+    moved = tmp_path / "new" / "<script>" / "0_=1+1.png"  # 0.png is another image of that class
+    assert moved.read_bytes() == (photos / files[40]).read_bytes() and len(folders.own(photos).train) == 120
+
+
+def test_moving_changes_the_folder_itself_and_keeps_what_is_dropped(tmp_path):
+    root = write_folder(tmp_path / "photos")
+    labels = label_file(tmp_path / "labels.csv", root, {8: 0, 3: -1})
+    result = invoke("clean", root, labels, "--move", tmp_path / "dropped")
+    assert result.exit_code == 0 and "22 kept, 1 relabelled, 1 dropped: moved" in result.output
+    assert (tmp_path / "dropped" / "<script>" / "3.png").is_file() and not (root / "<script>" / "3.png").exists()
+    assert [sum(label == c for _, label in folders.own(root).train) for c in range(3)] == [8, 7, 8]
+    again = invoke("clean", root, labels)
+    assert "The folder has changed since" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--copy", "{root}/inside"), "outside the folder of images"),
+        (("--copy", "{tmp}"), "folder must be new"),
+        (("--copy", "{tmp}/a", "--move", "{tmp}/b"), "one of --copy and --move"),
+    ],
+)
+def test_clean_refuses_what_would_lose_images(photos, tmp_path, options, said):
+    labels = label_file(tmp_path / "labels.csv", photos, {})
+    options = [option.format(root=photos, tmp=tmp_path) for option in options]
+    assert said in str(invoke("clean", photos, labels, *options).exception)
+
+
+def test_a_check_by_hand_gives_the_rate_with_an_interval_and_a_budget(photos, tmp_path):
+    out = tmp_path / "s.csv"
+    result = invoke("suspects", photos, "--out", out, "--check", 30)
+    assert result.exit_code == 0 and (tmp_path / "s_check.html").read_text().count("<fieldset ") == 30
+    rng, wrong = np.random.default_rng(0), np.arange(1000) < 200
+    pd.DataFrame({"index": np.arange(1000)}).to_csv(out, index=False)
+    looked = rng.permutation(1000)[:100]
+    seen = pd.DataFrame({"index": looked, "file": "", "given": 0, "label": wrong[looked].astype(int)})
+    share, low, high = review.rate(seen)
+    assert low < 0.2 < high and share == wrong[looked].mean() and 0.1 < high - low < 0.2
+    expected = review.budget(seen, pd.read_csv(out))
+    assert abs(expected[-1] - 200) < 80 and expected[99] > 80 and (np.diff(expected) > 0).all()
+    spread = review.budget(seen.assign(label=rng.permutation(seen["label"])), pd.read_csv(out))
+    assert expected[99] > 2 * spread[99]  # a ranking that finds nothing has a smaller budget
+
+
+def test_the_interval_covers_the_rate_in_nineteen_of_twenty_samples():
+    rng, hits = np.random.default_rng(1), []
+    for _ in range(400):
+        seen = pd.DataFrame({"given": 0, "label": (rng.random(100) < 0.1).astype(int)})
+        _, low, high = review.rate(seen)
+        hits.append(low <= 0.1 <= high)
+    assert 0.91 <= np.mean(hits) <= 0.99
+
+
+def test_predictions_need_the_run_alone(run, photos, tmp_path):
+    result = invoke("predict", run, photos, "--out", tmp_path / "p.csv")
+    assert result.exit_code == 0, (result.output, result.exception)
+    table = pd.read_csv(tmp_path / "p.csv")
+    assert len(table) == 120 and table["probability"].between(1 / 3, 1).all()
+    one, two = (tmp_path / f"{n}.csv" for n in "12")
+    assert invoke("predict", run, photos, "--network", "1", "--out", one).exit_code == 0
+    assert invoke("predict", run, photos, "--network", "2", "--out", two).exit_code == 0
+    assert one.read_bytes() != two.read_bytes()
+    from plremix_core.trainer import Trainer
+
+    trainer = Trainer.resume(run, data_folder=photos)
+    logits = sum(trainer.per_sample(net)["logits"] for net in trainer.nets)
+    by_file = dict(zip(trainer.data.files, logits.softmax(dim=1).max(dim=1).values.tolist()))
+    files = table["file"].str.lstrip("'")
+    assert table["probability"].tolist() == pytest.approx([by_file[file] for file in files], abs=1e-4)
+
+
+def test_an_export_works_without_the_package(run, photos, tmp_path):
+    assert invoke("export", run, "--out", tmp_path / "export").exit_code == 0
+    about = json.loads((tmp_path / "export" / "classes.json").read_text())
+    assert about["class_names"] == sorted(NAMES) and about["shape"] == [3, 12, 12]
+    invoke("predict", run, photos, "--out", tmp_path / "p.csv")
+    row = pd.read_csv(tmp_path / "p.csv").iloc[70]
+    image = photos / row["file"].lstrip("'")
+    block = "import sys; sys.modules['plremix_core'] = None; sys.argv = sys.argv[1:]; exec(open(sys.argv[0]).read())"
+    code = block.replace("exec(", "__file__ = sys.argv[0]; exec(")
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "export" / "load.py"), str(image)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rsplit(maxsplit=1)
+    assert said[0] == row["predicted"].lstrip("'") and float(said[1]) == pytest.approx(row["probability"], abs=1e-3)
+
+
+def embeddings(seed=0):
+    rng, labels = np.random.default_rng(seed), np.repeat([0, 1, 2], 50)
+    values = rng.normal(size=(150, 6)) + 3 * np.eye(3, 6)[labels]
+    given = labels.copy()
+    given[::10] = (given[::10] + 1) % 3
+    return values, given, given != labels
+
+
+def test_features_are_ranked_without_a_network(tmp_path):
+    values, given, wrong = embeddings()
+    table = features.rank(data.from_features(values, np.array(["a", "b", "c"])[given]))
+    for score in ("margin", "votes"):
+        assert wrong[np.argsort(table[score].to_numpy(), kind="stable")[: wrong.sum()]].mean() > 0.75
+    np.save(tmp_path / "x.npy", values.astype(np.float32))
+    np.save(tmp_path / "y.npy", given)
+    result = invoke("suspects", tmp_path / "x.npy", "--labels", tmp_path / "y.npy", "--out", tmp_path / "s.csv")
+    assert result.exit_code == 0 and "150 rows, 6 features, 3 classes" in result.output
+    found = pd.read_csv(tmp_path / "s.csv")
+    assert wrong[found["index"][: wrong.sum()]].mean() > 0.75
+    pd.DataFrame(values).assign(label=given).to_csv(tmp_path / "t.csv", index=False)
+    assert invoke("suspects", tmp_path / "t.csv", "--out", tmp_path / "u.csv").exit_code == 0
+    assert pd.read_csv(tmp_path / "u.csv")["index"].tolist()[:5] == found["index"].tolist()[:5]
+
+
+def test_votes_leave_the_row_itself_out():
+    values = np.array([[0.0, 1.0], [0.0, 1.1], [1.0, 0.0], [1.1, 0.0]] * 8)
+    table = features.rank(data.from_features(values, [0, 0, 1, 1] * 8))
+    assert table["votes"].iloc[0] == pytest.approx(15 / 20)  # of the others 15 are near; itself would make it 16
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "said"),
+    [
+        ([[1.0], [np.nan]], [0, 0], "nan or inf in row"),
+        ([[1.0], [2.0]], [0, 1], "not one a row"),
+        ([[1.0], [2.0], [3.0]], [0, 0], "of shape (3,)"),
+        ([["a"], ["b"]], [0, 0], "numbers of shape (N, D)"),
+        ([[1.0], [2.0], [3.0]], [0.5, 0.5, 1.5], "whole numbers or names"),
+    ],
+)
+def test_features_that_cannot_be_ranked_are_refused(values, labels, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        data.from_features(values, labels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("{photos}", "--labels", "x.npy"), "options must be those for class folders"),
+        (("{photos}", "--out", "{photos}/s.csv"), "outside the folder of images"),
+        (("{photos}/<script>",), "pass the folder above"),
+    ],
+)
+def test_refusals_come_before_torch(photos, arguments, said):
+    arguments = [argument.format(photos=photos) for argument in arguments]
+    code = "import sys; from plremix_core.__main__ import run; import atexit; "
+    code += "atexit.register(lambda: print('torch' in sys.modules)); run()"
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code, "suspects", *arguments], capture_output=True, text=True)
+    assert done.returncode != 0 and said in done.stderr and done.stdout.strip() == "False", (done.stderr, done.stdout)
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime < 2  # seconds of CPU
