@@ -11,10 +11,9 @@ import click
 from ..engine.files import ROOT
 from . import read_value
 
-CONTROLS = (
-    "all_negatives all_confident blunt clean_labels coin forget_momentum never_flat no_contrast no_faults one_loss"
-)
-CONTROLS = (*CONTROLS.split(), "unseeded")  # written out, because the names must be known without loading torch
+CONTROLS = (  # written out, because the names must be known without loading torch
+    "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss"
+).split()
 LAB = [
     "--ServerApp.ip=127.0.0.1",
     f"--ServerApp.root_dir={ROOT}",

@@ -3,12 +3,10 @@
 A control replaces an attribute of a module or class; code that imports the function itself keeps the original.
 """
 
-import itertools
-
 import numpy as np
 import torch
 
-from .. import gmm, losses, model, presets, trainer
+from .. import gmm, losses, presets, trainer
 from ..data import noise
 
 
@@ -22,23 +20,13 @@ def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, thresho
     return gmm.Split(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
 
 
-def _unseeded(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
-    return _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=next(_STARTS))
-
-
 def _forget_momentum(self: trainer.Trainer, state: dict) -> None:
     _LOAD(self, state)
     for optimizer in self.optimizers:
         optimizer.state.clear()
 
 
-def _everyone(*arguments, **options):
-    state, selected, predicted = _SELECT(*arguments, **options)
-    return state, selected | True, predicted
-
-
-_SPLIT, _SELECT, _LOAD = gmm.split_clean, model.select_confident, trainer.Trainer.load_state_dict
-_STARTS = itertools.count()  # what an unseeded mixture finds in the global random state
+_SPLIT, _LOAD = gmm.split_clean, trainer.Trainer.load_state_dict
 _INFO_NCE = losses.CONTRASTS["info_nce"]
 CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement); no module: recorded runs only
     "all_negatives": ("every pair is a negative pair", losses, "plr_mask", _all_negatives),
@@ -46,9 +34,6 @@ CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement);
     "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
     "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _INFO_NCE, "info_nce": _INFO_NCE}),
     "forget_momentum": ("resuming forgets the momentum", trainer.Trainer, "load_state_dict", _forget_momentum),
-    "unseeded": ("every fit of the mixture starts from another seed", gmm, "split_clean", _unseeded),
-    "blunt": ("sharpening does nothing", losses, "sharpen", lambda probabilities, temperature=0.5: probabilities),
-    "all_confident": ("every sample is confident", model, "select_confident", _everyone),
     "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
     "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
     "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
@@ -58,6 +43,8 @@ _TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
     "all_negatives": {"plremix": "naive-2d", "plr-1d": "naive", "plr": "naive"}
     | {f"relaxed, tau {tau}": f"all negatives, tau {tau}" for tau in _TAUS},
+    "shuffled": dict.fromkeys(("ce", "strong views", "features", "neighbours"), "shuffled"),
+    "uncleaned": {"ce, drop": "ce", "ce, relabel": "ce"},
     "one_loss": {"plremix": "plr-1d", "dividemix-2d": "dividemix", "naive-2d": "naive"},
     "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"}
     | {f"{kind}, tau {tau}": "no contrast after warm-up" for kind in ("relaxed", "all negatives") for tau in _TAUS},

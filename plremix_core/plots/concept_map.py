@@ -8,7 +8,7 @@ from .style import SMALL, in_style, panels
 KINDS = {"as in DivideMix": "#F2F2F2", "added by PLReMix": "#BFDFF2", "a network": "#FFE3B3"}
 STEPS = {  # name: left, bottom, width, height (inches), kind, text
     "warm": (0.0, 4.3, 2.9, 0.55, 0, "Warm-up of both networks:\ncross-entropy with the given labels"),
-    "start": (2.96, 4.3, 4.44, 0.55, 1, "and contrastive loss, every other image a negative. In the\n"
+    "start": (2.96, 4.3, 4.44, 0.55, 1, "and contrastive loss, every other image a negative. At the\n"
                                       "end: first prototypes $P_c$, the class means of projections"),
     "peer": (0.0, 2.0, 1.1, 0.85, 2, "Network 2\n(the peer)\nsees all images"),
     "two": (0.0, 3.15, 1.7, 0.7, 1, "Two losses an image:\nclassifier $\\ell_{cls}$ and\nprototype $\\ell_{proto}$"),
