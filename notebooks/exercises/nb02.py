@@ -58,8 +58,8 @@ def e2_2(answer: Callable) -> bool | str:
         return (
             "that is mean v: its gradient is right, its value is not 1. Put the exponential around v minus a constant."
         )
-    if abs(float(found) - 1) > 1e-6:
-        return f"the value is {float(found):.3g}, not 1. What must the exponent be in value?"
+    if abs(found.item() - 1) > 1e-6:
+        return f"the value is {found.item():.3g}, not 1. What must the exponent be in value?"
     slope = _slope(found, q)
     if slope is None or not slope.abs().max():
         return "the value is 1 and the gradient is 0: only the second v may be a constant (detach)."
