@@ -18,7 +18,6 @@ NAMES = ["trouser", "ankle boot", "T-shirt/top"]
 CURVE, UNIT, NOISE = RNG.random((3, 8)), np.linspace(0, 1, 20), np.arange(20) >= 10
 PLANE, MATRIX, POINTS = np.outer(1 - UNIT, 1 - UNIT), RNG.random((3, 3)), RNG.random((20, 2))
 TABLE = pd.DataFrame({"test_accuracy": UNIT, **{f"{c}_{n}": UNIT for c in ("auc", "clean") for n in (1, 2)}})
-BY_HOST = pd.Series(RNG.random(4), pd.MultiIndex.from_product([["ce", "elr"], [1, 2]]))
 MASK = np.eye(3) - (1 - np.eye(3)) * (MATRIX > 0.5)
 IMAGES = RNG.integers(0, 255, (3, 1, 8, 8), dtype=np.uint8)
 FIGURES = {
@@ -28,17 +27,16 @@ FIGURES = {
     "concept_map": lambda: plots.concept_map(
         {"00": (0, 0, "start", "see"), "01": (2, 1, "next", "see")}, [("00", "01", "why")], colours={"see": "#EEEEEE"}
     ),
-    "curve_grid": lambda: plots.curve_grid("finding", {"accuracy": [{"ce": CURVE}] * 2}, ["left", "right"]),
     "curves": lambda: plots.curves([{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"]),
     "dots": lambda: plots.dots([{"row": {"ce": UNIT, "plremix": UNIT}}] * 2, ["a", "b"], ["x", "x"], finding="c"),
     "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
-    "gain_over": lambda: plots.gain_over(BY_HOST, BY_HOST, {"ce": "Cross-entropy", "elr": "ELR"}),
     "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True]), columns=2),
     "label_noise": lambda: plots.label_noise({"a": MATRIX, "b": MATRIX}, NAMES),
     "logit_pushes": lambda: plots.logit_pushes([MATRIX[0], np.zeros(3)], ["a", "b"], wanted=0, given=1),
     "loss_histograms": lambda: plots.loss_histograms([UNIT], NOISE, UNIT, [UNIT], [1 - UNIT], ["a"]),
     "loss_planes": lambda: plots.loss_planes(POINTS, NOISE, [PLANE], ["a"], densities=[PLANE]),
     "maps": lambda: plots.maps("finding", [{"a": POINTS, "b": POINTS}], np.arange(20) % 3, NAMES),
+    "method_diagram": lambda: plots.method_diagram(),
     "on_circle": lambda: plots.on_circle(
         np.zeros((2, 4)), np.array([0, 0, 1, 1]), ["a", "b"], [{"push": UNIT[:4]}, {}]
     ),
@@ -60,7 +58,7 @@ def test_every_figure_is_drawn_in_the_two_sizes_of_the_style(name):
 
 def test_no_figure_is_left_undrawn_here():
     functions = {name for name, value in vars(plots).items() if inspect.isfunction(value)}
-    assert functions - set(FIGURES) == {"leader"}
+    assert functions - set(FIGURES) == set()
 
 
 def test_a_training_without_splits_is_drawn_too():
@@ -85,14 +83,6 @@ def test_equal_values_of_a_row_lie_side_by_side():
     small_png(figure)
     places = figure.axes[0].collections[0].get_offsets()
     assert len(np.unique(np.round(places, 6), axis=0)) == 4
-
-
-@pytest.mark.parametrize("lead, expected", [(0.05, "b"), (0.03, None)])
-def test_a_leader_leads_by_more_than_both_deviations_together(lead, expected):
-    table = pd.DataFrame([[0.58, 0.6, 0.62], [0.58, 0.6, 0.62]], index=["a", "b"])  # deviation 0.02 each
-    table.loc["b"] += lead
-    assert plots.leader(table) == expected
-    assert plots.leader(-table) == (expected and "a")
 
 
 def test_a_method_keeps_its_colour_whoever_stands_beside_it_and_lends_it_to_nobody():

@@ -2,8 +2,8 @@
 
 from .classes import class_distances, class_similarity, maps
 from .concept_map import concept_map, method_diagram
-from .curves import curve_grid, curves, training
-from .dots import dots, gain_over, leader
+from .curves import curves, training
+from .dots import dots
 from .labels import fitted_line, image_grid, label_noise, logit_pushes, soft_targets
 from .pairs import candidate_sets, on_circle, pair_masks
 from .splits import loss_histograms, loss_planes

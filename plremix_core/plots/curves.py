@@ -42,23 +42,6 @@ def curves(
 
 
 @in_style
-def curve_grid(finding: str, rows: dict[str, list[dict]], titles: list[str]) -> Figure:
-    """Small multiples under one finding: a row a quantity with its unit, a column a setting, groups as for `curves`."""
-    figure, axes = panels(len(titles), len(rows), width=2.3 * len(titles) + 1, height=2.2, sharex="col", sharey="row")
-    for line, (ylabel, groups) in zip(axes, rows.items()):
-        line[0].set_ylabel(ylabel)
-        for ax, group in zip(line, groups):
-            _lines(ax, group)
-    for ax, title in zip(axes[0], titles):
-        ax.set_title(title)
-    for ax in axes[-1]:
-        ax.set_xlabel("epochs trained")
-    legend_below(figure, columns=6)
-    figure.suptitle(finding)
-    return figure
-
-
-@in_style
 def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
     """Curves of one training beside those of plain cross-entropy, and its splits.
 

@@ -56,28 +56,3 @@ def _draw_dots(ax, rows: dict) -> None:
     sns.pointplot(table, errorbar=None, dodge=spread, palette=["black"] * len(groups), **bar, **place)
     for edge in range(1, len(rows) if apart else 0):
         ax.axhline(edge - 0.5, color=UNUSED, linewidth=0.5)
-
-
-def leader(last: pd.DataFrame) -> str | None:
-    """The method of the highest mean, if it leads the next by more than both standard deviations together.
-
-    `last` is the accuracy by method (row) and seed (column).
-    """
-    mean, spread = last.mean(axis=1), last.std(axis=1)
-    first, second = mean.nlargest(2).index
-    return first if mean[first] - mean[second] > spread[first] + spread[second] else None
-
-
-@in_style
-def gain_over(memorised: pd.Series, gain: pd.Series, names: dict) -> Figure:
-    """Gain of accuracy over the share memorised without contrast, Series by host and seed; `names` of the hosts."""
-    figure, axes = panels(1, height=3.8)
-    ax = axes[0, 0]
-    ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
-    for number, (host, name) in enumerate(names.items()):
-        style = dict(color="black", markerfacecolor="white" if number % 2 else "black", markersize=8, label=name)
-        ax.plot(memorised[host], gain[host], MARKERS[number], **style)
-    ax.set(title="PLR helps the hosts that memorise", xlabel="wrong labels memorised without contrast (fraction)")
-    ax.set_ylabel("test accuracy with PLR\nminus without")
-    ax.legend(loc="upper left")
-    return figure
