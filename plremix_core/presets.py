@@ -81,7 +81,8 @@ def preset(
     Parameters
     ----------
     dataset : str
-        Key of TABLE or of data.catalogue.SOURCES; what is not in the paper takes the settings of cifar10.
+        Key of TABLE or of data.catalogue.SOURCES, or the path of your own .npz (see data.load); what is not in the
+        paper takes the settings of cifar10.
     noise, rate : str, float
         Kind and nominal rate; lambda_u depends on them. Human noise, label files and "none" have no rate. Human noise
         on CIFAR takes the lambda_u of the symmetric noise nearest to it; label files need one of their own.
@@ -97,7 +98,8 @@ def preset(
         rate move in proportion unless they are given; the release moves the drop alone.
     """
     names = [*TABLE, *(name for name in catalogue.SOURCES if name not in TABLE)]
-    require(dataset in names, "dataset", f"one of {', '.join(names)}", dataset, "Or build a Config for your own data.")
+    own = isinstance(dataset, str) and dataset.endswith(".npz")
+    require(own or dataset in names, "dataset", f"one of {', '.join(names)}", dataset, "Or the path of your own .npz.")
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(isinstance(noise, str), "noise", "a name", noise, "Example: sym.")
     require(isinstance(rate, (int, float)), "rate", "a number", rate, "It is a fraction, not a percentage.")
@@ -116,7 +118,7 @@ def preset(
 
 
 def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> Config:
-    """Settings for a folder of your own images of `num_classes` classes, whose noise nobody knows.
+    """Settings for a folder, or an .npz, of your own images of `num_classes` classes, whose noise nobody knows.
 
     Every image is used, as what is held out is not ranked. Images become squares of 64 pixels; pass flip=False where
     mirror images mean something else (digits, signs). **lambda_u is 0**, as in the paper for real-world noise; pass 25
@@ -124,8 +126,11 @@ def for_folder(num_classes: int, profile: str = "quick", **changes: object) -> C
     overlap. Other arguments as for `preset`; the full profile is as the paper on Tiny-ImageNet, for a GPU.
     """
     require(isinstance(num_classes, int) and num_classes > 0, "num_classes", "> 0", num_classes, "Count the folders.")
+    own = dict(dataset="folder", noise="none", rate=0.5, label_file="")
+    named = {name: changes.pop(name, value) for name, value in own.items()}
     small = dict(flip=True, pad=4, fill=128, train_size=0, holdout=0) if profile == "quick" else {}
-    config = preset("folder", "none", profile=profile, **(small | changes))
+    small |= dict(image_size=0, pooled=1, policy="cifar10") if named["dataset"].endswith(".npz") else {}
+    config = preset("folder", profile=profile, **({"lambda_u": 0, "noise": "none"} | small | changes)).replace(**named)
     if "kappa" in changes:
         return config
     return config.replace(kappa=tuple((start, min(k, max(1, num_classes // 2))) for start, k in config.kappa))

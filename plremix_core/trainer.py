@@ -11,14 +11,16 @@ from torch import Tensor
 
 from . import batches, evaluate, gmm, losses, model, steps
 from .config import Config, from_dict
-from .data import Dataset, prepare
 from .data.augment import to_device
+from .data.dataset import Dataset
+from .data.sets import reopen
 from .engine import health, provenance
 from .engine.checks import require, require_finite
 from .engine.resumable import Resumable
 from .engine.seeds import generator, seed_from
 
 SAMPLE = 256  # training images that are looked at for a collapse
+NO_PAIR = "epoch %d, network %d: there is no negative pair, the contrast does nothing; try method dividemix-2d"
 log = logging.getLogger("plremix")
 
 
@@ -81,10 +83,9 @@ class Trainer(Resumable):
                 self.move_prototypes(net, outputs[which if config.prototypes_from == "own" else 1 - which], epoch)
             else:
                 found |= self.train_supervised(epoch, which, peer_logits)
-            if found.get("negatives") == 0 and config.contrasts_in(epoch):
-                log.warning(
-                    "epoch %d, network %d: there is no negative pair, the contrast does nothing", epoch, which + 1
-                )
+            told = any(old.get(f"negatives_{which + 1}") == 0 for old in self.rows)
+            if found.get("negatives") == 0 and config.contrasts_in(epoch) and not told:
+                log.warning(NO_PAIR, epoch, which + 1)
             require_finite([n for n, value in found.items() if n in steps.COLUMNS and not np.isfinite(value)], epoch)
             row |= {f"{name}_{which + 1}": value for name, value in found.items()}
         if spec.semi and epoch == config.warm_up - 1:
@@ -202,6 +203,8 @@ class Trainer(Resumable):
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "adaptive": list(self.adaptive),
             "stretches": self.stretches,
+            "source": self.data.source,
+            "classes": self.data.about(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -218,12 +221,13 @@ class Trainer(Resumable):
 
     @classmethod
     def from_stored(
-        cls, settings: dict, folder: str | Path, data: Dataset | None, data_folder: str | Path | None, config: object
+        cls, state: dict, folder: str | Path, data: Dataset | None, data_folder: str | Path | None, config: object
     ) -> "Trainer":
-        """Make a trainer of stored settings for `resume`; they must be those of `config` unless that is None."""
-        stored = from_dict(settings)
+        """Make a trainer for `resume`; the stored settings must be those of `config` unless that is None."""
+        stored = from_dict(state["config"])
         stored.require_same(config, f"the run in {folder}")
-        return cls(stored, prepare(stored, data_folder) if data is None else data, folder)
+        source = state.get("source", {"folder": None})  # earlier checkpoints lack it
+        return cls(stored, reopen(stored, source, data_folder) if data is None else data, folder)
 
     def warn_of_data(self) -> None:
         """Name in the log what will not work as meant with these data or on this device."""

@@ -127,16 +127,15 @@ OUT_OF_RANGE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "message"), WRONG_TYPE, ids=lambda x: str(x)[:20])
-def test_a_value_of_the_wrong_type_is_refused_by_name(name, value, message):
-    with pytest.raises(ValueError, match="^" + re.escape(f"{name} must be {message}")):
-        Config(**{name: value})
-
-
-@pytest.mark.parametrize(("name", "value", "message"), OUT_OF_RANGE, ids=lambda x: str(x)[:20])
-def test_a_value_outside_its_rule_is_refused_by_name(name, value, message):
-    with pytest.raises(ValueError, match="^" + re.escape(f"{name} must be {message}")):
-        Config(**{name: value})
+@pytest.mark.parametrize("table", [WRONG_TYPE, OUT_OF_RANGE], ids=["wrong type", "out of range"])
+def test_a_value_against_its_rule_is_refused_by_name(table):
+    for name, value, message in table:
+        try:
+            Config(**{name: value})
+        except ValueError as error:
+            assert str(error).startswith(f"{name} must be {message}"), (name, value)
+        else:
+            pytest.fail(f"{name} = {value!r} was taken")
 
 
 def test_every_field_has_a_case_of_the_wrong_type():
@@ -211,12 +210,12 @@ OTHER = dict(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_fingerprint_changes_with_every_field_but_the_device(name):
-    before = Config(noise="file", label_file="other.npy") if name == "label_file" else Config()
-    changed = before.replace(**{name: OTHER[name]})
-    assert changed != before
-    assert (changed.fingerprint() == before.fingerprint()) == (name == "device")
+def test_fingerprint_changes_with_every_field_but_the_device():
+    for name in FIELDS:
+        before = Config(noise="file", label_file="other.npy") if name == "label_file" else Config()
+        changed = before.replace(**{name: OTHER[name]})
+        assert changed != before
+        assert (changed.fingerprint() == before.fingerprint()) == (name == "device"), name
 
 
 def test_fingerprint_is_the_sum_of_the_settings_off_their_default():

@@ -215,21 +215,21 @@ def processes(monkeypatch):
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="replaces a function for processes")
-def test_the_next_batches_are_read_while_one_is_used(few, processes, monkeypatch):
-    true = image_files.read_image
+def test_the_next_batches_are_read_while_one_is_used(few, processes, monkeypatch, tmp_path):
+    true, notes = image_files.read_image, tmp_path / "read"
+    notes.mkdir()
 
-    def slow(path, size):
-        time.sleep(0.2)
+    def told(path, size):
+        (notes / str(time.monotonic_ns())).touch()
         return true(path, size)
 
-    monkeypatch.setattr(image_files, "read_image", slow)
-    waits, start = [], time.perf_counter()
-    for _ in fetched(few[0], torch.arange(6).split(1)):
-        waits.append(time.perf_counter() - start)
-        time.sleep(0.3)  # use
-        start = time.perf_counter()
-    assert waits[0] > 0.19
-    assert max(waits[1:]) < 0.15
+    monkeypatch.setattr(image_files, "read_image", told)
+    for used, _ in enumerate(fetched(few[0], torch.arange(6).split(1)), start=1):
+        deadline = time.monotonic() + 300
+        while len(list(notes.iterdir())) < min(used + 1, 6):  # the next is read before this one is given back
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    assert len(list(notes.iterdir())) == 6
 
 
 def test_processes_give_the_same_bits_in_the_same_order_and_draw_nothing(few, processes):

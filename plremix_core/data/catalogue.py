@@ -21,6 +21,7 @@ PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 class Source:
     """All that is known of one data set, which is either an .npz of arrays or a folder of images."""
 
+    known: tuple[int, int, int] = (0, 0, 0)  # classes, training images, their side; 0 = not known without the files
     file: str = ""  # .npz with the arrays PARTS: images (N, H, W) or (N, H, W, 3) in uint8, labels (N,)
     class_names: tuple[str, ...] = ()  # of the .npz, in order of their numbers
     checksums: tuple[str, ...] = ()  # first 16 hex digits of the SHA-256 of each array as uint8; () = not compared
@@ -50,6 +51,7 @@ CLOTHING = ((0.6959, 0.6537, 0.6371), (0.3113, 0.3192, 0.3214))
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SOURCES = {
     "fashion_mnist": Source(
+        known=(10, 10_000, 28),
         file="fashion_mnist_part.npz",
         class_names=tuple("T-shirt trouser pullover dress coat sandal shirt sneaker bag boot".split()),
         checksums=("4f7cf6dd3e34367c", "9581eb77d351b7c3", "faeb535a68fb9b14", "650fde680f85edac"),
@@ -57,6 +59,7 @@ SOURCES = {
         asymmetric={"asym": {6: 0, 2: 4, 4: 2, 5: 7, 9: 7}},  # shirt>T-shirt pullover<>coat sandal, boot>sneaker
     ),
     "cifar10": Source(
+        known=(10, 50_000, 32),
         file="cifar10.npz",
         class_names=tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
         checksums=("47af8b02cfcfb6cd", "2b7cd2f244873176", "f9b1e2130bab680d", "cec8a24a1e92aa2e"),
@@ -73,6 +76,7 @@ SOURCES = {
         human_files=("CIFAR-10_human.pt", "cifar10n_labels.npz"),
     ),
     "cifar100": Source(
+        known=(100, 50_000, 32),
         file="cifar100.npz",
         class_names=tuple(
             "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel "
@@ -94,11 +98,39 @@ SOURCES = {
         human={"fine": ("noisy_label", "54050bc3f9441adc")},
         human_files=("CIFAR-100_human.pt", "cifar100n_labels.npz"),
     ),
-    "tiny_imagenet": Source(layout=folders.tiny_imagenet, image_size=64, statistics=IMAGENET),
-    "clothing1m": Source(layout=folders.clothing1m, image_size=256, true_labels=False, statistics=CLOTHING),
-    "webvision": Source(layout=folders.webvision, image_size=320, true_labels=False, statistics=IMAGENET),
+    "tiny_imagenet": Source(known=(200, 100_000, 0), layout=folders.tiny_imagenet, image_size=64, statistics=IMAGENET),
+    "clothing1m": Source(
+        known=(14, 0, 0), layout=folders.clothing1m, image_size=256, true_labels=False, statistics=CLOTHING
+    ),
+    "webvision": Source(
+        known=(50, 0, 0), layout=folders.webvision, image_size=320, true_labels=False, statistics=IMAGENET
+    ),
     "folder": Source(layout=folders.own, image_size=64, true_labels=False),
 }
+
+
+def require_fits(settings: object, classes: int, size: int, side: int) -> None:
+    """Refuse settings, a Config, that do not fit a data set of `classes`, `size` and `side`; 0 is not known yet."""
+    most, wanted = max(k for _, k in settings.kappa), settings.train_size + settings.holdout
+    require(not classes or most <= classes, "kappa", f"at most {classes}, the number of classes", most, "Lower k.")
+    require(
+        not size or settings.holdout < size,
+        "holdout",
+        f"below the {size} training images",
+        settings.holdout,
+        "Lower it.",
+    )
+    require(not size or wanted <= size, "train_size", f"at most {size} with holdout", wanted, "Lower it.")
+    require(
+        not (side and settings.image_size),
+        "image_size",
+        "0 on images of one size",
+        settings.image_size,
+        "Leave it out.",
+    )
+    side = settings.image_size or side
+    room = side + 2 * settings.pad
+    require(not side or settings.crop <= room, "crop", f"at most {room}, with padding", settings.crop, "Lower it.")
 
 
 def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
@@ -147,6 +179,13 @@ def read_own(path: Path) -> dict[str, np.ndarray]:
     """Read an .npz of your own: the arrays PARTS, without those of the test perhaps, and class_names if it has them."""
     require(path.is_file(), "dataset file", "one that exists", str(path), "Check the path.")
     return _read_npz(path, PARTS[:2])
+
+
+def count_classes(arrays: dict[str, np.ndarray]) -> int:
+    """Number of classes of an .npz of your own: by its names, or its labels, or 0 if they are no numbers."""
+    labels = [arrays[part] for part in PARTS[1::2] if part in arrays and arrays[part].dtype.kind in "iu"]
+    highest = max((int(part.max()) for part in labels if part.size), default=-1)
+    return len(arrays.get("class_names", range(highest + 1)))
 
 
 def _read_npz(path: Path, needed: tuple[str, ...] = PARTS) -> dict[str, np.ndarray]:

@@ -73,9 +73,8 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     few = known is None and len(pairs) < 2 * len(names)
     remedy = f"Put all images of one class into one folder of {top}."
     require(not few, "class folders", "of at least two images each on average", f"{len(pairs)} in {len(names)}", remedy)
-    loose = [entry.name for entry in os.scandir(top) if entry.is_file()]
-    passed += [name for name in loose if LEFTOVER.fullmatch(name)]
-    loose = [name for name in loose if name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name)]
+    passed += [entry.name for entry in os.scandir(top) if LEFTOVER.fullmatch(entry.name)]
+    loose = [entry.name for entry in os.scandir(top) if _is_image(entry)]
     counted = (
         (passed, LEFT_BEHIND),
         (other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link"),
@@ -92,8 +91,11 @@ def _some(names: list[str]) -> str:
 
 def has_images(folder: Path) -> bool:
     """Tell whether images lie in a folder itself, not deeper."""
-    names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-    return any(name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name) for name in names)
+    return any(map(_is_image, os.scandir(folder)))
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    return entry.name.lower().endswith(IMAGES) and entry.is_file() and not LEFTOVER.fullmatch(entry.name)
 
 
 def _require_classes(top: Path, found: list[str]) -> None:
@@ -102,9 +104,9 @@ def _require_classes(top: Path, found: list[str]) -> None:
     lone = len(parts) == 1 and split_named(parts[0]) == "train" and has_images(top / parts[0])  # a class of trains
     if parts and not lone:
         first = max(parts, key=lambda name: split_named(name) == "train")
-        remedy = f"Pass {first} alone (--images {top / first}; in Python train={first!r}), or only train, val and test"
-        other = f" without {_some(sorted(set(found) - set(parts)))}" if len(parts) < len(found) else ""
-        require(False, "class folders", "classes, without parts of a split", found[:8], f"{remedy}{other}.")
+        other = _some(sorted(set(found) - set(parts))) or "the other parts"
+        remedy = f"Pass --images {top / first} (in Python train={first!r}), or move {other} out of {top}."
+        require(False, "class folders", "classes, without parts of a split", found[:8], remedy)
     below = {name: folders_in(top / name) for name in found if not (top / name).is_symlink()}
     split = next((n for n, inside in below.items() if sum(bool(split_named(one)) for one in inside) > 1), None)
     if len(found) == 1 or split is not None:
@@ -168,7 +170,11 @@ def own(
             twice = next((names for names in roles.values() if len(names) > 1), None)
             require(twice is None, "folders of a split", "one of each kind", twice, f"Move one out of {root}.")
             train, validation, test = (found[0] if found else "" for found in roles.values())
-            used = (f"{train} is trained on", validation and f"{validation} is the hold-out", test and f"{test} tests")
+            used = (
+                f"{train} is trained on",
+                validation and f"{validation} is the hold-out",
+                test and f"{test} is the test set",
+            )
             notes = [f"split: {', '.join(filter(None, used))}"]
     parts: list[Pairs] = []
     for place in (train or "", test, validation):

@@ -194,5 +194,5 @@ def memory_limit(device: str = "auto") -> int:
     with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
         free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
     if device.startswith("cuda") or device == "auto" and torch.cuda.is_available():
-        free.append(torch.cuda.mem_get_info()[0])
+        free.append(torch.cuda.mem_get_info(device if ":" in device else None)[0])
     return max(0, min(free)) // 2

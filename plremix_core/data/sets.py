@@ -77,7 +77,6 @@ def _open(name: str, folder: str | Path | None, image_size: int | None) -> Datas
         place = place / name if folder is None else place
         size = source.image_size if image_size is None else image_size
         return _open_layout(name, place, source.layout(place), size, source.statistics, source.true_labels)
-    require(not image_size, "image_size", f"0 on {name}, whose images have one size", image_size, "Leave it out.")
     arrays = catalogue.read_arrays(name, place)
     true = arrays["train_labels"] if source.true_labels else None
     given = [arrays[part] for part in catalogue.PARTS]
@@ -155,8 +154,8 @@ def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
         labels = labels[kept]
     count, holdout = len(labels), settings.holdout
     size = settings.train_size or count - holdout
-    require(size > 0, "holdout", f"below the {count} training images", holdout, "Lower it.")
-    require(size + holdout <= count, "train_size", f"at most {count} with holdout", size + holdout, "Lower it.")
+    known = catalogue.SOURCES[settings.dataset].known if settings.dataset in catalogue.SOURCES else (0, 0, 0)
+    catalogue.require_fits(settings, whole.num_classes, count, known[2])
     chosen = _draw_balanced(labels.numpy(), size + holdout, np.random.default_rng([settings.seed, 0x64617461]))
     chosen = chosen if kept is None else kept[chosen]
     images = _select(whole.images, chosen)
@@ -175,7 +174,9 @@ def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
 
 def reopen(settings: object, source: dict, folder: str | Path | None = None) -> Dataset:
     """The data set of a run again, as its checkpoint's `source` says it was made; perhaps from another `folder`."""
-    remedy = "In Python: Trainer.resume(folder, data=...)."
+    if not source and str(folder).endswith(".npz"):
+        return load(str(folder))
+    remedy = "Pass --data FILE.npz with the arrays of catalogue.PARTS; in Python Trainer.resume(folder, data=...)."
     require(bool(source), "data of the run", "images in files or a known set", "arrays of Python", remedy)
     try:
         if "root" in source:

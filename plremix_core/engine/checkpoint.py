@@ -82,5 +82,5 @@ def _read(path: Path, content: bytes) -> dict:
 def require_whole(state: object, parts: set[str], folder: Path) -> None:
     """Refuse what lacks one of the `parts` of a training's state although its checksum fits."""
     missing = sorted(parts - set(state)) if isinstance(state, dict) else sorted(parts)
-    remedy = "Is it a run's folder? If so, delete its newest checkpoint to go on from the one before."
+    remedy = "Is it a run's folder? If so, set its newest checkpoint aside to go on from the one before."
     require(not missing, f"checkpoint in {folder}", "the state of a training", f"none of {missing}", remedy)

@@ -1,5 +1,6 @@
 """What a training was like, epoch by epoch."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,19 @@ class History:
     def save(self, path: Path) -> None:
         """Write the table as CSV, atomically."""
         write_atomic(path, self.table.to_csv(index=False).encode())
+
+
+def brief(row: dict[str, float], epochs: int, samples: int) -> str:
+    """One epoch for the screen: its number, the loss, the size of the labeled set, an accuracy, seconds."""
+    both = {
+        name: [row[f"{name}_{n}"] for n in (1, 2) if row.get(f"{name}_{n}") is not None] for name in ("total", "clean")
+    }
+    parts = [f"epoch {row['epoch'] + 1} of {epochs}"]
+    parts += [f"loss {sum(both['total']) / len(both['total']):.3f}"] if both["total"] else []
+    parts += [f"clean {sum(both['clean']) / len(both['clean']) / samples:.0%}"] if both["clean"] else []
+    named = {"test_accuracy": "test", "holdout_accuracy": "hold-out"}
+    known = [f"{text} {row[name]:.3f}" for name, text in named.items() if row.get(name, math.nan) == row.get(name, 0)]
+    return "  ".join([*parts, *known[:1], f"{row['seconds']:.1f} s"])
 
 
 def line(row: dict[str, float]) -> str:

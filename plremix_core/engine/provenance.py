@@ -1,6 +1,7 @@
 """Where a result comes from: device, processor, versions, commit, command."""
 
 import datetime
+import importlib.metadata
 import logging
 import os
 import platform
@@ -9,9 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import sklearn
 import torch
-import torchvision
+
+from .checks import require
 
 WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # limits that oneDNN knows
 log = logging.getLogger("plremix")
@@ -19,16 +20,22 @@ log = logging.getLogger("plremix")
 
 def find_device(name: str) -> torch.device:
     """Return the device of this name; auto: a GPU if there is one."""
-    found = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(found if name == "auto" else name)
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    here = ["auto", "cpu", *["cuda"][: len(gpus)], *gpus, *["mps"][: torch.backends.mps.is_available()]]
+    require(
+        name in here, "device", f"one of {', '.join(here)} on this machine", name, "auto takes a GPU if there is one."
+    )
+    return torch.device("cuda" if name == "auto" and gpus else "cpu" if name == "auto" else name)
 
 
 def still_here(device: str) -> str:
     """Return the device of a run's settings, or auto, with a warning, if that is a GPU and there is none here."""
-    if not device.startswith("cuda") or torch.cuda.is_available():
-        return device
-    log.warning("the run was on %s and there is no GPU here: it goes on without", device)
-    return "auto"
+    try:
+        find_device(device)
+    except ValueError:
+        log.warning("the run was on %s, which is not here: it goes on with device auto", device)
+        return "auto"
+    return device
 
 
 def slow_bf16(device: torch.device) -> bool:
@@ -76,8 +83,9 @@ def command(arguments: list[str]) -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what a result depends on."""
-    modules = dict(torch=torch, torchvision=torchvision, sklearn=sklearn, numpy=np)
-    return dict(python=platform.python_version()) | {name: module.__version__ for name, module in modules.items()}
+    others = {"torchvision": "torchvision", "sklearn": "scikit-learn"}  # importing them takes seconds
+    found = dict(python=platform.python_version(), torch=torch.__version__, numpy=np.__version__)
+    return found | {name: importlib.metadata.version(package) for name, package in others.items()}
 
 
 def commit() -> str:

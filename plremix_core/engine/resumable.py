@@ -41,13 +41,15 @@ class Resumable:
     ) -> Self:
         """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
 
-        The data of the stored settings are made anew, from `data_folder`, unless `data` is given; `device` takes the
-        place of the run's. Refused: no sound checkpoint, other data, other settings than `config`.
+        Unless `data` is given they are made again as they were for the run, which knows where they lie; `data_folder`
+        takes the place of that, and `device` of the run's. Refused: no sound checkpoint, other data, other settings
+        than `config`.
         """
         with Run(folder).logged():
             state = Run(folder).load(cls.STATE)
             device = device or provenance.still_here(state["config"]["device"])
-            trainer = cls.from_stored(state["config"] | {"device": device}, folder, data, data_folder, config)
+            state["config"] |= {"device": device}
+            trainer = cls.from_stored(state, folder, data, data_folder, config)
             trainer.load_state_dict(state)
         return trainer
 
@@ -83,7 +85,8 @@ class Resumable:
                         if on_epoch is not None:
                             on_epoch(self, row)
                     bar.update()
-                    bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
+                    if row["test_accuracy"] == row["test_accuracy"]:  # there is a test set
+                        bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
             self.run.write(self.history())  # if there was nothing left to do: perhaps it was lost
         return self.history()
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from . import checkpoint
 from .files import folder_lock
 from .history import History
@@ -22,6 +24,13 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
+
+
+class _Screen(logging.Handler):
+    """The screen, beside a bar of progress."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
 
 
 class _File(logging.handlers.WatchedFileHandler):
@@ -51,10 +60,10 @@ class Run:
         """Write what the package logs into ``log.txt``; warnings also reach the screen where nothing shows them."""
         handlers: list[logging.Handler] = []
         if not log.hasHandlers():
-            handlers.append(logging.StreamHandler(sys.stderr))
+            handlers.append(_Screen())
             handlers[0].setLevel(logging.WARNING)
         if self.folder is not None and self.folder.is_dir():
-            handlers.append(_File(self.folder / "log.txt", encoding="utf-8", delay=True))
+            handlers.append(_File(self.folder / "log.txt", encoding="utf-8", delay=True, errors="backslashreplace"))
         level = log.level
         for handler in handlers:
             handler.setFormatter(_Lines())

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from ..config import NOISES, RATED, Config
+from ..data.catalogue import SOURCES, require_fits
 from ..engine.checks import require
-from ..engine.files import ROOT
+from ..engine.files import ROOT, read_text
+from ..engine.plain_yaml import read_yaml
 from ..lessons.runner import inspect, parameters_of, read
 from ..methods import METHODS
 from ..presets import TABLE, preset
@@ -60,8 +60,8 @@ def load(path: Path) -> Grid:
     `seed`, `profile`, `settings` and `vary` as its parameters.
     """
     try:
-        plan = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:  # ValueError: no such date, say
+        plan = read_yaml(read_text(path))
+    except ValueError as error:
         raise ValueError(f"grid must be YAML, got {path.name}: {error}. Check quotes and colons.") from error
     require(isinstance(plan, dict), "grid", "a mapping", plan, f"See the keys of the grids beside {path.name}.")
     try:
@@ -118,11 +118,16 @@ def _training(plan: dict, common: tuple, row: str, own: dict, seed: int, dataset
     for key in OWN_KEY:
         require(key not in settings, "settings", "those without a key of their own", key, f"Use the grid's key {key}.")
     method = settings.pop("method", "plremix")
-    for what, value, known in (("method", method, METHODS), ("dataset", dataset, TABLE), ("noise", noise[0], NOISES)):
+    own = [dataset] * str(dataset).endswith(".npz")
+    names = ("method", method, METHODS), ("dataset", dataset, [*TABLE, *own]), ("noise", noise[0], NOISES)
+    for what, value, known in names:
         _refuse_unknown([value], list(known), what)
     parameters = dict(dataset=dataset, noise=noise[0], rate=noise[1], method=method, seed=seed)
     parameters["profile"] = plan.get("profile", "quick")
     config = preset(**parameters, **settings)
+    file = config.label_file.partition("::")[0]
+    require(not file or Path(file).is_file(), "label_file", "a file that exists", file, "Check the path.")
+    require_fits(config, *(SOURCES[dataset].known if dataset in SOURCES else (0, 0, 0)))
     parameters |= {"rate": config.rate, "settings": json.dumps(settings, sort_keys=True)}
     fingerprint = config.fingerprint()
     labels = dict(dataset=dataset, noise=noise[0], rate=config.rate, method=row, seed=seed)
@@ -164,8 +169,10 @@ def _rows(plan: dict) -> list[tuple[str, dict]]:
 
 def _noises(plan: dict) -> list[tuple[str, float]]:
     """Pairs of noise and rate; a noise without a rate of its own takes each of `rate`."""
-    pairs: list[tuple] = []
-    for entry in _list(plan, "noise"):
+    pairs, entries = [], _list(plan, "noise")
+    used = "rate" not in plan or any(isinstance(entry, str) and entry in RATED for entry in entries)
+    require(used, "rate", "left out beside pairs and noises without a rate", plan.get("rate"), "Nothing takes it.")
+    for entry in entries:
         if entry in RATED:
             rates = _list(plan, "rate", [])
             require(rates, "rate", f"given for noise {entry}", rates, "Or write the pair: [[sym, 0.5]].")

@@ -33,7 +33,8 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     all of its ``result.json``.
     """
     rows, histories = [], {}
-    for name in read_listing(folder)["cells"]:
+    listing = read_listing(folder)
+    for name in [*listing["cells"], *listing["earlier"]]:
         described, found, failed = (read_json(folder / name / f"{part}.json") for part in ("cell", "result", "failed"))
         row = dict(name=name, state="unfinished", reason=failed.get("reason", ""))
         if NEEDED <= set(found) and found["fingerprint"] == described.get("fingerprint"):
@@ -44,7 +45,10 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
                 row |= {"state": "failed", "reason": str(error)}
         elif "reason" in failed:
             row["state"] = "failed"
-        rows.append(row | described.get("labels", {}))
+        labels = dict(described.get("labels", {}))
+        if name in listing["earlier"]:  # with other settings: never one row with those of the present grid
+            labels["method"] = f"{labels.get('method')} (earlier, {str(described.get('fingerprint'))[:6]})"
+        rows.append(row | labels)
     return pd.DataFrame(rows), histories
 
 
@@ -55,8 +59,9 @@ def read_listing(folder: Path) -> dict:
     """
     path = folder / "grid.json"
     require(path.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
-    found = {"predictions": []} | read_json(path)  # sweeps of before 2026-12 list none
-    names = [found.get("grid"), *(found["cells"] if isinstance(found.get("cells"), list) else [None])]
+    found = {"predictions": [], "earlier": []} | read_json(path)  # older sweeps list none
+    lists = [found.get(key) if isinstance(found.get(key), list) else [None] for key in ("cells", "earlier")]
+    names = [found.get("grid"), *sum(lists, [])]
     whole = "reference" in found and all(isinstance(n, str) and Path(n).name == n not in ("", "..") for n in names)
     remedy = "It is damaged or foreign: start the sweep again, which writes it anew."
     require(whole, "grid.json", "a sweep's list of runs", str(path), remedy)
@@ -77,7 +82,8 @@ def record(folder: Path, results: Path = RESULTS) -> list[Path]:
     runs, histories = collect(folder)
     require(len(histories) > 0, "folder", "of a sweep with finished trainings", str(folder), "Run `plremix sweep`.")
     tables, entries = [], []
-    for row in runs[runs["name"].isin(list(histories))].to_dict("records"):
+    present = [name for name in read_listing(folder)["cells"] if name in histories]
+    for row in runs[runs["name"].isin(present)].to_dict("records"):
         labels = {label: row[label] for label in LABELS}
         table = histories[row["name"]].drop(columns="seconds")
         tables.append(table.assign(**labels)[[*labels, *table.columns]])

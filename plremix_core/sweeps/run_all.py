@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..engine.checks import require
-from ..engine.files import write_json
+from ..engine.files import read_json, write_json
 from . import run_one
 from .grid import Grid, GridRun
 
@@ -52,7 +52,8 @@ def run(
     for one in chosen:
         run_one.prepare(folder / one.name, one)
     listing = dict(grid=grid.name, reference=grid.reference, predictions=grid.predictions)
-    write_json(folder / "grid.json", listing | {"cells": [one.name for one in grid.runs]})
+    listing |= {"cells": [one.name for one in grid.runs], "earlier": earlier(grid, folder)}
+    write_json(folder / "grid.json", listing)
     before = status(chosen, folder)
     todo = [one for one in chosen if before[one.name] not in (("done",) if retry_failed else ("done", "failed"))]
     if todo:
@@ -65,6 +66,13 @@ def run(
             except OSError as error:  # CommClosedError, or that no new connection can be made
                 raise ValueError(f"scheduler must be there until the end, got {error}. {AGAIN}") from error
     return status(chosen, folder)
+
+
+def earlier(grid: Grid, folder: Path) -> list[str]:
+    """Names of runs that the grid had before it was changed and that have begun: the report keeps them, apart."""
+    old, now = read_json(folder / "grid.json"), {one.name for one in grid.runs}
+    names = [name for key in ("cells", "earlier") for name in old.get(key, []) if name not in now]
+    return [name for name in names if run_one.epoch(folder / name) or (folder / name / "result.json").exists()]
 
 
 def choose(grid: Grid, only: tuple[str, ...]) -> list[GridRun]:
@@ -118,7 +126,7 @@ def gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [str(number) for number in range(torch.cuda.device_count())]
-    return [name for name in visible.split(",") if name]
+    return [name for name in visible.split("-1")[0].split(",") if name]  # those after -1 do not count
 
 
 def _connect(scheduler: str, jobs: int) -> distributed.Client:
