@@ -151,7 +151,7 @@ def test_the_fitting_notebooks_have_sliders():
         calls = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "explore"]
         offered[path.stem[:2]] = {keyword.arg for call in calls for keyword in call.keywords} - {"panels", "start"}
     expected = {"01": {"gap", "rate", "epoch"}, "02": {"tau"}, "03": {"kappa", "epoch"}}
-    expected |= {"04": {"threshold", "epoch"}, "06": {"epoch"}}
+    expected |= {"04": {"threshold", "epoch"}}
     assert {number: offered[number] for number in expected} == expected
 
 
