@@ -150,8 +150,8 @@ def test_the_fitting_notebooks_have_sliders():
         nodes = [node for cell in code(read(path)) for node in ast.walk(ast.parse(cell.source))]
         calls = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == "explore"]
         offered[path.stem[:2]] = {keyword.arg for call in calls for keyword in call.keywords} - {"panels", "start"}
-    expected = {"01": {"gap", "rate", "epoch"}, "02": {"tau"}, "03": {"kappa", "epoch"}}
-    expected |= {"04": {"threshold", "epoch"}}
+    expected = {"01": {"gap", "rate", "epoch"}, "02": {"left", "right"}, "03": {"kappa"}}
+    expected |= {"04": {"threshold", "epoch"}, "05": {"temperature"}}
     assert {number: offered[number] for number in expected} == expected
 
 
