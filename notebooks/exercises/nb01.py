@@ -22,6 +22,8 @@ def e1_2(keep: Callable) -> bool | str:
     kept = np.asarray(keep(loss, 0.4))
     if kept.shape != loss.shape or kept.dtype != bool:
         return "Return one True or False a sample: an array of the shape of the losses."
+    if np.array_equal(kept, np.argsort(loss) < 3):
+        return "argsort says which sample comes first, second, ...: sort its result once more to get the rank of each."
     if kept[1]:
         return "The largest loss is kept: those are the suspects."
     if kept.sum() == 2:

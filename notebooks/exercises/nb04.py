@@ -58,12 +58,12 @@ def e4_3(move: Callable) -> bool | str:
             return f"Return all prototypes, shape {tuple(old.shape)}; you returned {tuple(new.shape)}."
         if torch.allclose(new, right, atol=1e-5):
             continue
-        if not new[4].isfinite().all() or not torch.allclose(new[4], old[4], atol=1e-5):
-            return "The class without selected samples must stay where it is."
         if torch.allclose(new, update_prototypes(old, q, labels, 1 - momentum), atol=1e-5):
             return "The momentum is the share of the old prototype."
-        if not torch.allclose(new.norm(dim=1), torch.ones(5), atol=1e-4):
+        if new.isfinite().all() and not torch.allclose(new.norm(dim=1), torch.ones(5), atol=1e-4):
             return "A prototype has unit length: normalise after the blend."
+        if not torch.allclose(new[4], old[4], atol=1e-5):
+            return "The class without selected samples must stay where it is."
         if torch.allclose(new, _raw_sum(old, q, labels, momentum), atol=1e-5):
             return "Normalise the sum of a class before the blend: otherwise a large class moves its prototype further."
         return False
