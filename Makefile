@@ -6,6 +6,7 @@ INSTALLED := $(VENV)/installed
 TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
 DATA ?= data/cache
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 RECORD ?= runs/selftest.json
 
 .PHONY: lessons test check nightly claims selftest gpu-check lab render clean
@@ -13,19 +14,20 @@ RECORD ?= runs/selftest.json
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
 
+# tiers: check (fast tests), test (all but the long ones), nightly
 test: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -m "not slow and not long"
+	$(PYTEST) -m "not slow and not long"
 
-# everything: also all notebooks, sweeps on a cluster and every control of every claim; hours
+# everything: also all notebooks, sweeps with killed kernels, all kills, and every control of every claim; hours
 nightly: $(TESTED)
-	$(BIN)/python -m pytest -m "long or not long"
+	$(PYTEST) -m "long or not long"
 	$(BIN)/python tests/control_runs.py
 
 # data/claims.csv: equation, function, tests, notebook, claim, controls
@@ -33,7 +35,8 @@ claims: $(TESTED)
 	$(BIN)/python tests/claims_table.py
 
 # all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
-selftest: $(TESTED)
+self# tiers: check (fast tests), test (all but the long ones), nightly
+test: $(TESTED)
 	$(BIN)/python -m pytest tests/reliability -m "long or not long" --record $(RECORD)
 
 # at most nine minutes on a GPU, without a network: installs nothing, PYTHON must have what pyproject.toml names.

@@ -97,11 +97,11 @@ def naive_info(projections, mask, temperature):
     return sum(anchors) / len(anchors)
 
 
-GRID = [
-    (batch, classes, k, views)
-    for batch in (1, 2, 5, 8)
-    for classes, k in ((2, 1), (4, 1), (4, 2), (4, 4), (10, 1), (10, 3))
-    for views in (2, 3)
+GRID = [  # (batch, classes, k, views): each size alone, then together
+    *[(5, classes, k, 2) for classes, k in ((2, 1), (4, 1), (4, 2), (4, 4), (10, 1), (10, 3))],
+    *[(batch, 4, 2, 2) for batch in (1, 2)],
+    (8, 10, 3, 3),
+    (2, 4, 1, 3),
 ]
 
 

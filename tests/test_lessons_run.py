@@ -1,0 +1,27 @@
+"""The map, one lesson and a tiny training as `plremix lessons` runs them: all claims hold, and an index of pages."""
+
+import json
+import re
+
+import pytest
+
+from plremix_core.lessons import runner
+
+TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
+
+
+def paths(*numbers):
+    return [next(runner.NOTEBOOKS.glob(f"{number}_*.ipynb")) for number in numbers]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chosen", "parameters"), [(("00", "03"), {}), (("05",), {"settings": json.dumps(TINY)})], ids=["00 and 03", "05"]
+)
+def test_a_few_lessons_run_in_processes_of_their_own(tmp_path, chosen, parameters):
+    results = runner.run_lessons(paths(*chosen), tmp_path, parameters)
+    assert [(result.status, result.reason) for result in results] == [("ok", "")] * len(chosen)
+    assert all(result.held <= result.declared > 0 for result in results)
+    assert len(json.loads((tmp_path / "result.json").read_text())) == len(chosen)
+    pages = re.findall(r'href="([^"]+)"', (tmp_path / "index.html").read_text())
+    assert len(pages) >= len(chosen) and all((tmp_path / name).exists() for name in pages)
