@@ -4,20 +4,17 @@ import json
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, Self
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional as V
 
-from ..config import Config, from_dict
+from ..config import from_dict
 from ..data.dataset import Dataset
 from ..data.image_files import ImageFiles
 from ..engine.files import write_atomic
 from ..engine.run import Run
-from ..evaluate import predict
-from ..model import Network
 from ..trainer import Trainer
 
 LOAD = """import json, pathlib, sys
@@ -37,14 +34,13 @@ print(about["class_names"][int(probabilities.argmax())], float(probabilities.max
 
 
 class Together(nn.Module):
-    """Mean probabilities (n, C) of networks for uint8 images (n, c, H, W)."""
+    """Probabilities (n, C) of the summed logits of a trainer's networks for uint8 images (n, c, H, W)."""
 
-    def __init__(self, nets: list[Network], mean: tuple[float, ...], std: tuple[float, ...], crop: int) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(nn.Sequential(net.backbone, net.classifier) for net in nets)
-        for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1))
-        self.crop = crop
+        self.parts = nn.ModuleList(nn.Sequential(net.backbone, net.classifier) for net in trainer.nets)
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in trainer.statistics)
+        self.mean, self.std, self.crop = nn.Buffer(mean), nn.Buffer(std), trainer.config.crop
 
     def forward(self, images: Tensor) -> Tensor:
         images = V.center_crop(images, [self.crop, self.crop]) if self.crop else images
@@ -52,56 +48,42 @@ class Together(nn.Module):
         return torch.stack([part(views) for part in self.parts]).sum(dim=0).softmax(dim=1)
 
 
-class Classifier(NamedTuple):
-    """The two networks of a run, its settings, and a data set that tells classes, statistics and shape of images."""
+def open_run(run: Path, data_folder: Path | None = None) -> Trainer:
+    """The trainer of a run on the CPU, without its images; a run that does not tell its classes needs their folder."""
+    state = Run(run).load(Trainer.STATE)
+    known = state.get("classes")
+    if known is None or data_folder is not None:
+        return Trainer.resume(run, data_folder=data_folder, device="cpu")
+    few, given = torch.zeros(2, *known["shape"], dtype=torch.uint8), torch.zeros(known["samples"], dtype=torch.int64)
+    about = tuple(known["names"]), *map(tuple, known["statistics"])
+    data = Dataset("run", few, given, None, few[:0], given[:0], *about, few[:0], given[:0])
+    trainer = Trainer(from_dict(state["config"] | {"device": "cpu", "compile": False}), data)
+    for net, content in zip(trainer.nets, state["nets"]):
+        net.load_state_dict(content)
+    return trainer
 
-    nets: list[Network]
-    config: Config
-    data: Dataset
 
-    @classmethod
-    def of(cls, run: Path, data_folder: Path | None = None) -> Self:
-        """Load a run; one that does not tell its classes needs the folder of its images."""
-        state = Run(run).load(Trainer.STATE)
-        known = state.get("classes")
-        if known is None or data_folder is not None:
-            trainer = Trainer.resume(run, data_folder=data_folder, device="cpu")
-            return cls(trainer.nets, trainer.config, trainer.data)
-        few, given = (
-            torch.zeros(2, *known["shape"], dtype=torch.uint8),
-            torch.zeros(known["samples"], dtype=torch.int64),
-        )
-        data = Dataset(
-            "run", few, given, None, few[:0], given[:0], tuple(known["names"]), *map(tuple, known["statistics"]),
-            few[:0], given[:0],
-        )  # fmt: skip
-        trainer = Trainer(from_dict(state["config"] | {"device": "cpu", "compile": False}), data)
-        for net, content in zip(trainer.nets, state["nets"]):
-            net.load_state_dict(content)
-        return cls(trainer.nets, trainer.config, data)
+def predict(trainer: Trainer, root: Path, files: list[str], network: str = "both") -> pd.DataFrame:
+    """Predict images in files below `root`: columns file, predicted, probability; of both networks, 1 or 2."""
+    shape, found = trainer.data.images.shape, []
+    nets = trainer.nets if network == "both" else [trainer.nets[int(network) - 1]]
+    for part in ImageFiles(root, files, shape[-1]).split(256):
+        part = V.rgb_to_grayscale(part) if shape[1] == 1 else part
+        found.append(sum(trainer.predict(net, part)[0] for net in nets).softmax(dim=1))
+    probability, predicted = torch.cat(found).max(dim=1)
+    names = [trainer.data.class_names[c] for c in predicted.tolist()]
+    return pd.DataFrame({"file": files, "predicted": names, "probability": probability.numpy()})
 
-    def predict(self, root: Path, files: list[str], network: str = "both") -> pd.DataFrame:
-        """Predict images in files below `root`: columns file, predicted, probability; of both networks, 1 or 2."""
-        channels, size = self.data.images.shape[1], self.data.images.shape[-1]
-        images, found = ImageFiles(root, files, size), []
-        nets = self.nets if network == "both" else [self.nets[int(network) - 1]]
-        for part in images.split(256):
-            part = V.rgb_to_grayscale(part) if channels == 1 else part
-            found.append(sum(predict(net, part, self.data, self.config.crop)[0] for net in nets).softmax(dim=1))
-        probability, predicted = torch.cat(found).max(dim=1)
-        names = [self.data.class_names[c] for c in predicted.tolist()]
-        return pd.DataFrame({"file": files, "predicted": names, "probability": probability.numpy()})
 
-    def export(self, out: Path) -> list[Path]:
-        """Write weights.pt, model.pt, classes.json and load.py; see the command."""
-        out.mkdir(parents=True, exist_ok=True)
-        data = self.data
-        both = Together([net.eval() for net in self.nets], data.mean, data.std, self.config.crop).eval()
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # TorchScript is called old; it needs nothing but torch
-            torch.jit.trace(both, torch.zeros(2, *data.images.shape[1:], dtype=torch.uint8)).save(out / "model.pt")
-        torch.save([net.state_dict() for net in self.nets], out / "weights.pt")
-        about = dict(class_names=data.class_names, mean=data.mean, std=data.std, shape=data.images.shape[1:])
-        write_atomic(out / "classes.json", json.dumps(about | {"settings": asdict(self.config)}, indent=1).encode())
-        write_atomic(out / "load.py", LOAD.encode())
-        return sorted(out.iterdir())
+def export(trainer: Trainer, out: Path) -> list[Path]:
+    """Write weights.pt, model.pt, classes.json and load.py; see the command."""
+    out.mkdir(parents=True, exist_ok=True)
+    data, both = trainer.data, Together(trainer).eval()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # TorchScript is called old; it needs nothing but torch
+        torch.jit.trace(both, torch.zeros(2, *data.images.shape[1:], dtype=torch.uint8)).save(out / "model.pt")
+    torch.save([net.state_dict() for net in trainer.nets], out / "weights.pt")
+    about = dict(class_names=data.class_names, mean=data.mean, std=data.std, shape=data.images.shape[1:])
+    write_atomic(out / "classes.json", json.dumps(about | {"settings": asdict(trainer.config)}, indent=1).encode())
+    write_atomic(out / "load.py", LOAD.encode())
+    return sorted(out.iterdir())

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from ..engine.checks import require
 from ..engine.files import write_atomic
 
-TEXT = ("file", "given", "suggested")
+TEXT = ("file", "given", "suggested", "predicted")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run as a formula by spreadsheets
 
 

@@ -13,7 +13,7 @@ DATA = click.option("--images", "--data", "data", type=click.Path(path_type=Path
 
 @click.command("predict")
 @RUN
-@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--network", type=click.Choice(["both", "1", "2"]), default="both", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="predictions.csv", show_default=True)
 @DATA
@@ -25,15 +25,12 @@ def predict(run, folder, network, out, data) -> None:
     inside = (path for path in _walk(folder, []) if path.suffix.lower() in IMAGES)
     files = sorted(path.relative_to(folder).as_posix() for path in inside)
     require(bool(files), "folder", "one with images", str(folder), "Check the path.")
-    from ..analysis.deploy import Classifier
-    from ..analysis.review import write_csv
+    from ..analysis import deploy, review
 
-    table = Classifier.of(run, data).predict(folder, files, network)
-    write_csv(table, out)
-    click.echo(
-        f"{len(table):,} images; {', '.join(f'{n} {c:,}' for n, c in table['predicted'].value_counts().items())}"
-    )
-    click.echo(f"written: {out}")
+    table = deploy.predict(deploy.open_run(run, data), folder, files, network)
+    review.write_csv(table, out)
+    found = ", ".join(f"{name} {count:,}" for name, count in table["predicted"].value_counts().items())
+    click.echo(f"{len(table):,} images: {found}\nwritten: {out}")
 
 
 @click.command("export")
@@ -46,7 +43,7 @@ def export(run, out, data) -> None:
     weights.pt (state of both networks), model.pt (TorchScript: uint8 images in, probabilities out), classes.json
     (names, statistics, shape, settings) and load.py, ten lines that read an image and predict.
     """
-    from ..analysis.deploy import Classifier
+    from ..analysis import deploy
 
-    written = Classifier.of(run, data).export(out or run / "export")
+    written = deploy.export(deploy.open_run(run, data), out or run / "export")
     click.echo("written: " + ", ".join(map(str, written)))

@@ -59,8 +59,13 @@ def suspects(source, method, labels, out, check, folder, show, seed, changes) ->
     elif file:
         _rank_features(source, labels, out, seed)
     else:
-        inside = not file and source.resolve() in out.resolve().parents
-        require(not inside, "out", "outside the folder of images", str(out), "Choose another place.")
+        require(
+            source.resolve() not in out.resolve().parents,
+            "out",
+            "outside the folder of images",
+            str(out),
+            "Choose another place.",
+        )
         layout = folders.own(source)
         if check:
             _check(source, layout, out, check, seed)
@@ -88,25 +93,23 @@ def _rank_run(run: Path, folder: Path | None, out: Path) -> None:
 
 
 def _rank_features(file: Path, labels: Path | None, out: Path, seed: int) -> None:
+    from ..analysis import features, review
     from ..data.features import read_features
 
     data = read_features(file, labels)
-    from ..analysis import features, review
-
     table, names = features.rank(data, seed), np.array(data.class_names, dtype=object)
     hits, chance = (table["suggested"] == data.given).mean(), np.bincount(data.given).max() / len(data.given)
     click.echo(f"{len(table):,} rows, {data.values.shape[1]:,} features, {len(names)} classes")
     click.echo(f"given label predicted from the other folds: {hits:.1%}; the commonest class alone: {chance:.1%}")
     _require_signal(review.above_chance(hits, chance, len(table)), hits, "Are features and labels in one order?")
-    agree = (table[["suggested", "neighbours"]].to_numpy() != data.given[:, None]).sum(axis=1)
-    places = {"rank": table["margin"].rank(method="first"), "rank_votes": table["votes"].rank(method="first")}
-    table = table.assign(index=range(len(table)), given=names[data.given], agree=agree, **places).astype(
-        dict.fromkeys(places, int)
+    table["agree"] = (table[["suggested", "neighbours"]].to_numpy() != data.given[:, None]).sum(axis=1)
+    table["rank"], table["rank_votes"] = (table[c].rank(method="first").astype(int) for c in ("margin", "votes"))
+    table["given"], table["suggested"] = names[data.given], names[table["suggested"]]
+    columns = ["index", "given", "suggested", "probability", "margin", "votes", "rank", "rank_votes", "agree"]
+    review.write_csv(table.rename_axis("index").reset_index().sort_values("rank")[columns], out)
+    click.echo(
+        f"both rankings doubt {int((table['agree'] == 2).sum()):,} labels; written: {out}, the most suspect first"
     )
-    table["suggested"] = names[table["suggested"]]
-    first = ["index", "given", "suggested", "probability", "margin", "votes", *places, "agree"]
-    review.write_csv(table.sort_values("rank")[first], out)
-    click.echo(f"both rankings doubt {int((agree == 2).sum()):,} labels; written: {out}, the most suspect first")
 
 
 def _require_signal(found: bool, accuracy: float, remedy: str) -> None:
@@ -120,11 +123,10 @@ def _rank_images(source: Path, layout: folders.Layout, out: Path, show: int, met
     from ..data import load
     from ..data.dataset import describe
 
-    size = changes.get("image_size", 64)
-    data = load("folder", source, image_size=size)
+    data = load("folder", source, image_size=changes.get("image_size"))
     config = settings_for(data, method, **changes)
     click.echo(describe(data))
-    table, names, count = None, data.class_names, len(data.given)
+    names, count = data.class_names, len(data.given)
 
     def tell(trainer: object, row: dict) -> None:
         if row["epoch"] == config.warm_up * config.spec.semi:
@@ -136,26 +138,22 @@ def _rank_images(source: Path, layout: folders.Layout, out: Path, show: int, met
         f"given label predicted: network {facts['accuracy']:.1%} of {facts['held']} held-out images; regression on "
         f"gradient histograms {second:.1%} (five folds); the commonest class alone {facts['chance']:.1%}"
     )
-    fine = review.above_chance(facts["accuracy"], facts["chance"], facts["held"])
-    if not fine:
+    if not review.above_chance(facts["accuracy"], facts["chance"], facts["held"]):
         remedy = "Give it more images or passes (--set epochs 40), or larger ones (--set image_size 128)."
         _require_signal(review.above_chance(second, facts["chance"], count), facts["accuracy"], remedy)
         click.echo("The network is near chance: ranked by the features instead.")
         table = table.sort_values("rank_features", ignore_index=True)
     review.write_csv(table.drop(columns="suggested_number"), out)
-    told = ", ".join(f"{(table['agree'][:k] == 3).sum()} of {k}" for k in AT if k <= count)
+    told = ", ".join(f"{(table['agree'][:k] == 3).sum()} of {k}" for k in [k for k in AT if k <= count] or [count])
     about = [
         f"The {min(show, count)} most suspect of {count:,} labels of {source.absolute().name}. {HOW}",
         f"From the top, network, regression and neighbours all prefer another class for {told}. A right but unusual "
         "label looks the same, so this is no count of wrong ones; --check 100 estimates it.",
     ]
-    page = out.with_suffix(".html")
-    picture, given = _picture(source, layout), data.given.tolist()
-    review.write_page(page, table[:show], data.files, given, names, picture, about)
+    page, given = out.with_suffix(".html"), data.given.tolist()
+    review.write_page(page, table[:show], data.files, given, names, _picture(source, layout), about)
     click.echo(about[1])
-    click.echo(
-        f"written: {out} and {page}, to be opened in a browser; its label file is for train --label-file and clean"
-    )
+    click.echo(f"written: {out} and {page}; open it, and give the label file that it saves to train or clean")
     if method == "ce":
         click.echo(f"--method plremix would take about {COST * facts['seconds'] / 60:.0f} minutes. {RECORDED}")
 

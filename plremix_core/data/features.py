@@ -18,10 +18,7 @@ class Features(NamedTuple):
 
 
 def from_features(values: object, labels: object) -> Features:
-    """Make features of rows (N, D) of numbers, or anything of N samples that flattens to it, and one label a row.
-
-    Labels are whole numbers or names; classes are those that occur, sorted. `analysis.features.rank` ranks them.
-    """
+    """Make features for `analysis.features.rank`: rows (N, D) of numbers, and a label each, whole number or name."""
     values, labels = np.asarray(values), np.asarray(labels)
     rule = np.issubdtype(values.dtype, np.number) and values.ndim >= 2 and values.size > 0
     require(rule, "features", "numbers of shape (N, D)", (str(values.dtype), values.shape), "One row a sample.")
@@ -29,38 +26,34 @@ def from_features(values: object, labels: object) -> Features:
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     require(not len(bad), "features", "finite", f"nan or inf in row {bad[:1].tolist()}", "Fill or drop such rows.")
     require(labels.shape == (len(values),), "labels", f"of shape ({len(values)},)", labels.shape, "One label a row.")
-    whole = np.issubdtype(labels.dtype, np.integer) or labels.dtype.kind in "UO"
-    require(whole, "labels", "whole numbers or names", str(labels.dtype), "Convert them.")
+    require(labels.dtype.kind in "iuUO", "labels", "whole numbers or names", str(labels.dtype), "Convert them.")
     names, given = np.unique(labels if labels.dtype.kind != "O" else labels.astype(str), return_inverse=True)
     require(1 < len(names) < len(labels), "labels", "of two classes or more, not one a row", len(names), "Check them.")
-    return Features(values, given.astype(np.int64), tuple(str(name) for name in names))
+    return Features(values, given.astype(np.int64), tuple(map(str, names)))
 
 
 def read_features(file: Path, labels: Path | None) -> Features:
     """Read an .npy, or a .csv with one heading a column; `labels` is an .npy or .csv, or None for a column `label`."""
-    table = _read(file)
-    if labels is not None:
-        found = _read(labels)
-        if isinstance(found, pd.DataFrame):
-            column = "label" if "label" in found else found.columns[0]
-            lone = "label" in found or len(found.columns) == 1
-            require(lone, str(labels), "a table with one column, or one named label", list(found), "Name it.")
-            found = found[column].to_numpy()
-    else:
-        there = isinstance(table, pd.DataFrame) and "label" in table
-        require(there, "labels", "given", None, "Add --labels FILE, or a column label to the .csv.")
-        found = table.pop("label").to_numpy()
-    if isinstance(table, pd.DataFrame):
-        text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-        require(not text, f"columns of {file}", "numbers", text, "Drop them, or encode them as numbers.")
-        table = table.to_numpy()
-    return from_features(table, found)
+    table, found = _read(file), None if labels is None else _read(labels)
+    there = found is not None or "label" in table
+    require(there, "labels", "given", None, "Add --labels FILE, or a column label to the .csv.")
+    found = table.pop("label") if found is None else found
+    if isinstance(found, pd.DataFrame):
+        lone = "label" in found or len(found.columns) == 1
+        require(lone, str(labels), "a table with one column, or one named label", list(found), "Name it.")
+        found = found["label" if "label" in found else found.columns[0]]
+    text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    require(not text, f"columns of {file}", "numbers", text, "Drop them, or encode them as numbers.")
+    return from_features(table.to_numpy(), found)
 
 
-def _read(file: Path) -> np.ndarray | pd.DataFrame:
+def _read(file: Path) -> pd.DataFrame:
     require(file.suffix in (".npy", ".csv"), "file", "an .npy or a .csv", str(file), "Save it as one of them.")
     require(file.is_file(), "file", "one that exists", str(file), "Check the path.")
     try:
-        return np.load(file, allow_pickle=False) if file.suffix == ".npy" else pd.read_csv(file, encoding="utf-8-sig")
+        if file.suffix == ".csv":
+            return pd.read_csv(file, encoding="utf-8-sig")
+        array = np.load(file, allow_pickle=False)
+        return pd.DataFrame(array if array.ndim < 2 else array.reshape(len(array), -1))
     except Exception as error:  # a damaged file raises many types
         raise ValueError(f"{file} must be a readable {file.suffix}, got {error!r:.200}. Write it again.") from error
