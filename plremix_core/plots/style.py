@@ -25,6 +25,7 @@ METHOD_STYLES = {
     "naive-2d": (COLOURS[3], (0, (5, 1))),
     "plr-1d": (COLOURS[7], (0, (5, 1))),
     "elr": (COLOURS[4], "-."),
+    "co-teaching": (COLOURS[7], ":"),
     "plr": (COLOURS[0], "-"),
     "relaxed": (COLOURS[0], "-"),
     "all negatives": (COLOURS[3], (0, (5, 1))),
