@@ -23,7 +23,6 @@ IMAGES = RNG.integers(0, 255, (3, 1, 8, 8), dtype=np.uint8)
 FIGURES = {
     "candidate_sets": lambda: plots.candidate_sets(MATRIX > 0.5, np.arange(3), np.array([0, 1, 1]), NAMES),
     "class_distances": lambda: plots.class_distances({"a": MATRIX, "b": MATRIX}, CURVE, CURVE, NAMES),
-    "class_similarity": lambda: plots.class_similarity({"a": MATRIX, "b": MATRIX}, NAMES),
     "concept_map": lambda: plots.concept_map(
         {"00": (0, 0, "start", "see"), "01": (2, 1, "next", "see")}, [("00", "01", "why")], colours={"see": "#EEEEEE"}
     ),

@@ -1,6 +1,6 @@
 """Figures: arrays in, `Figure` out. Nothing here fits, trains or draws random numbers."""
 
-from .classes import class_distances, class_similarity, maps
+from .classes import class_distances, maps
 from .concept_map import concept_map, method_diagram
 from .curves import curves, training
 from .dots import dots

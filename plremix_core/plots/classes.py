@@ -1,10 +1,9 @@
-"""Classes in the space of projections: maps, distances and prototypes."""
+"""Classes in the space of projections: maps and distances."""
 
-import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CLASS_COLOURS, COLOURS, NOISY, UNUSED, in_style, panels
+from .style import CLASS_COLOURS, COLOURS, UNUSED, in_style, panels
 
 
 @in_style
@@ -38,18 +37,6 @@ def class_distances(matrices: dict, share, change, class_names) -> Figure:
     for colour, marker, *places in zip(COLOURS, "os^D", share, change):
         ax.plot(*places, marker, color=colour, alpha=0.6, markersize=4)
     ax.set(title="Rarely negative: closer", xlabel="negative pairs (share)", ylabel="change of cosine distance")
-    return figure
-
-
-@in_style
-def class_similarity(matrices: dict, class_names) -> Figure:
-    """Cosines (C, C) by title, prototypes of true (rows) and of given labels (columns), dot: largest of a row."""
-    figure, axes = panels(len(matrices), height=3.8)
-    _heatmaps(figure, axes[0], matrices, class_names, top=1, label="cosine")
-    for ax, matrix in zip(axes[0], matrices.values()):
-        ax.plot(matrix.argmax(axis=1) + 0.5, np.arange(len(matrix)) + 0.5, "o", color=NOISY, markersize=5)
-        ax.set_xlabel("prototype of the given labels")
-    axes[0, 0].set_ylabel("prototype of the true labels")
     return figure
 
 
