@@ -38,6 +38,8 @@ CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement);
     "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
     "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
     "no_split": ("recorded runs train on all given labels, without a split", None, "", None),
+    "shuffled": ("recorded rankings of suspects are in random order", None, "", None),
+    "uncleaned": ("recorded trainings on cleaned labels are those on the labels as given", None, "", None),
 }
 _TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
