@@ -90,6 +90,7 @@ def gpu(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU: `make gpu-check` tries it")
     torch._C._ensureCUDADeviceGuardSet()
+    monkeypatch.setattr("plremix_core.engine.provenance.find_device", torch.device)
     monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: None)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *arguments: True)
     monkeypatch.setattr(torch.amp.autocast_mode.torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)

@@ -140,7 +140,7 @@ def test_lessons_passes_parameters_on_and_opens_the_index_of_the_run(monkeypatch
         runner, "run_lessons", lambda paths, out, values, timeout, jobs: seen.append(values) or [result]
     )
     monkeypatch.setattr(webbrowser, "open", seen.append)
-    done = invoke("lessons", "--only", "00", "-p", "seed", "3", "-p", "rate", "0.5", "--out", str(tmp_path), "--open")
+    done = invoke("lessons", "--only", "05", "-p", "seed", "3", "-p", "rate", "0.5", "--out", str(tmp_path), "--open")
     page = (tmp_path / "index.html").resolve().as_uri()
     assert done.exit_code == 0 and seen == [{"seed": 3, "rate": 0.5}, page]
     assert "1 of 1 claims hold, 0 notebooks failed" in done.output

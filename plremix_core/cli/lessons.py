@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from ..engine.files import ROOT
-from . import read_value
 
 CONTROLS = (  # written out, because the names must be known without loading torch
     "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss"
@@ -30,7 +29,7 @@ FIRST = "00_start_here.ipynb"
 @click.option("--jobs", type=int, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
 @click.option("--control", type=click.Choice(CONTROLS), help="Mechanism to break: claims that rest on it must fail.")
-@click.option("-p", "parameters", type=(str, read_value), multiple=True, metavar="NAME VALUE", help="Repeatable.")
+@click.option("-p", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 @click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
 def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> None:
@@ -43,7 +42,7 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> N
     from ..lessons import render, runner
 
     paths = [path for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
-    values = dict(parameters) | ({"control": control} if control else {})
+    values = runner.as_declared(paths, dict(parameters)) | ({"control": control} if control else {})
     results = runner.run_lessons(paths, out, values, timeout, jobs)
     click.echo(render.summary(results))
     click.echo(f"index: {out / 'index.html'}")

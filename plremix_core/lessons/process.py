@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from ipykernel.kernelspec import get_kernel_dict
 from traitlets.config import Config
 
 sys.modules.setdefault("rfc3987_syntax", None)  # saves a second of start-up: the check of addresses is not needed here
@@ -56,10 +57,19 @@ def kill_tree(pid: int) -> None:
     psutil.wait_procs(children, timeout=10)
 
 
+def own_kernel(folder: str) -> str:
+    """Make a kernel "python3" of this interpreter in a folder; return the JUPYTER_PATH that puts it before others."""
+    spec = Path(folder, "kernels", "python3")
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps(get_kernel_dict()))
+    return os.pathsep.join(filter(None, (folder, os.environ.get("JUPYTER_PATH"))))
+
+
 def execute(job: dict) -> None:
     """Execute ``job["source"]`` into ``job["executed"]`` without the cells that carry one of the tags in ``drop``."""
     notebook = papermill.iorw.load_notebook_node(job["source"])
     notebook.cells = [c for c in notebook.cells if not set(job["drop"]) & set(c.metadata.get("tags", []))]
+    os.environ["JUPYTER_PATH"] = own_kernel(job["sockets"])
     kernel = {"connection_file": f"{job['sockets']}/kernel.json"}
     if os.name == "posix":  # sockets as files: no open ports, over which parallel runs could clash
         kernel |= {"transport": "ipc", "ip": f"{job['sockets']}/k"}

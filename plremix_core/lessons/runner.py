@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from ..engine.checks import require
 from ..engine.files import ROOT, write_atomic
 from .html import outputs_of, write_index, write_page
+from .injected import settings_of
 from .lesson import CLAIM_MIME, FINISH_MIME
 from .process import run_process
 
@@ -75,6 +76,20 @@ def tags_of(cell: nbformat.NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 
 
+def as_declared(paths: list[Path], texts: dict[str, str]) -> dict[str, object]:
+    """Read texts of a command line as the types that the parameters of the notebooks have."""
+    kinds = {name: kind for path in paths for name, (kind, _) in parameters_of(read(path)).items()}
+    found: dict[str, object] = {}
+    for name, text in texts.items():
+        kind = kinds.get(name, str)  # `inspect` refuses other names
+        try:
+            found[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        except (KeyError, ValueError):
+            example = {int: "0", float: "0.5", bool: "true"}[kind]
+            require(False, f"parameter {name}", f"of type {kind.__name__}", text, f"Example: -p {name} {example}.")
+    return found
+
+
 def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
     """Refuse what papermill would let through, before anything starts, and return the declared claims.
 
@@ -90,6 +105,8 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
         kind = known[name][0]
         right = type(value) is kind or (kind is float and type(value) is int)
         require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
+        if name == "settings":
+            settings_of(str(value))
     for cell in notebook.cells:
         bad = sorted(FORBIDDEN_TAGS & tags_of(cell))
         require(not bad, "cell tags", f"none of {', '.join(sorted(FORBIDDEN_TAGS))}", bad, "Remove the tag.")

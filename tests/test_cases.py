@@ -1,0 +1,577 @@
+"""Inputs as people have them: what they mean is told, or they are refused with the remedy; nothing is guessed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image, ImageDraw
+from test_grid import PLAN
+from test_runner import write as write_notebook
+
+from plremix_core import data
+from plremix_core.__main__ import main
+from plremix_core.config import Config
+from plremix_core.data import folders, label_files
+from plremix_core.data.dataset import describe
+from plremix_core.engine import files
+from plremix_core.engine.files import ROOT
+from plremix_core.engine.plain_yaml import read_yaml
+from plremix_core.lessons import process, runner
+from plremix_core.presets import for_folder
+from plremix_core.sweeps import grid, results, run_all, run_one
+from plremix_core.trainer import Trainer
+
+SMALL = "--epochs 2 --warm-up 1 --width 8 --steps-per-epoch 2 --batch-size 8 --image-size 16".split()
+
+
+def pictures(root, classes, size=(16, 16)):
+    """Small coloured images: {class: number}."""
+    rng = np.random.default_rng(0)
+    for c, (name, count) in enumerate(classes.items()):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = rng.integers(60, size=(size[1], size[0], 3), dtype=np.uint8)
+            pixels[..., c % 3] += 90
+            Image.fromarray(pixels).save(root / name / f"{i:03d}.png")
+    return root
+
+
+def plremix(*arguments):
+    """Output of a command in this process, with the line of its refusal if it is refused."""
+    done = CliRunner().invoke(main, list(map(str, arguments)))
+    return done.output + (f"plremix: {done.exception}" if isinstance(done.exception, ValueError) else "")
+
+
+def refusal(call, *arguments, **options):
+    with pytest.raises(ValueError) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------ 01: names and numbers
+
+
+def listed(root, words, names=None):
+    pictures(root, dict.fromkeys("abcd", 2))
+    lines = [f"{kind}/{i:03d}.png {word}\n" for kind, word in zip("abcd", words) for i in range(2)]
+    (root / "list.txt").write_text("".join(lines))
+    found = data.from_folder(root, "list.txt", class_names=names)
+    return [found.class_names[c] for c in found.given.tolist()[::2]]
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["0", "1", "2", "3"], None),
+        (["1", "2", "3", "4"], ("1", "2", "3", "4")),  # a label that is a class's name means that class
+        (["10", "2", "1", "0"], tuple(sorted(str(c) for c in range(11)))),
+        (["dog", "cat", "eel", "cat"], None),
+    ],
+)
+def test_01_a_label_that_is_the_name_of_a_class_means_this_class(tmp_path, words, names):
+    assert listed(tmp_path, words, names) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "line"),
+    [
+        (["-1", "0", "1", "2"], None, 1),
+        (["cat", "dog", "1", "2"], None, 5),
+        (["cat", "dog", "0.5", "cat"], None, 5),
+        (["0", "1", "2", "3"], ("1", "2", "3", "4"), 3),  # "1" could be both
+        (["cat", "1", "cat", "dog"], ("cat", "dog", "eel", "fox"), 1),
+        (["0", "1", "2", "x"], ("a", "b", "c", "d"), 7),
+        (["crane", "dog", "crane", "dog"], ("crane", "dog", "crane"), 1),
+    ],
+)
+def test_01_names_among_numbers_and_what_could_be_both_are_refused_by_line(tmp_path, words, names, line):
+    assert f"label of line {line} of" in refusal(listed, tmp_path, words, names)
+
+
+def test_01_one_image_with_two_labels_is_refused(tmp_path):
+    pictures(tmp_path, {"a": 2})
+    (tmp_path / "list.txt").write_text("a/000.png 0\na/001.png 1\n\na/000.png 1\n")
+    assert "label of line 4 of" in refusal(data.from_folder, tmp_path, "list.txt")
+
+
+def test_01_label_files_take_names_and_numbers_but_not_both(tmp_path):
+    (tmp_path / "l.csv").write_text("label\n2\n10\n2\n")
+    names = tuple(sorted(str(c) for c in range(11)))
+    assert [names[c] for c in label_files.read(tmp_path / "l.csv", 3, 11, names=names)] == ["2", "10", "2"]
+    (tmp_path / "l.csv").write_text("label\ncat\n1\ndog\n")
+    assert "entry 0," in refusal(label_files.read, tmp_path / "l.csv", 3, 2, names=("cat", "dog"))
+
+
+# ------------------------------------------------------------------------------------------------- 02, 12: splits
+
+
+def test_02_parts_of_a_split_are_no_classes(tmp_path):
+    for place in ("train", "test"):
+        pictures(tmp_path / "a" / place, {"cat": 4, "dog": 4})
+    pictures(tmp_path / "a", {"unlabelled": 4})
+    text = plremix("train", "--images", tmp_path / "a", *SMALL)
+    assert "without parts of a split, got ['test', 'train', 'unlabelled']" in text
+    assert f"--images {tmp_path / 'a' / 'train'}" in text and "move unlabelled out of" in text
+    pictures(tmp_path / "b", {"cat": 4, "dog": 4, "Test": 4})
+    assert "parts of a split" in refusal(folders.own, tmp_path / "b")
+    pictures(tmp_path / "c", {"bus": 4, "train": 4})  # a class of trains
+    assert folders.own(tmp_path / "c").names == ("bus", "train")
+    assert data.from_folder(tmp_path / "b", class_names=("Test", "cat", "dog")).num_classes == 3  # if you say so
+
+
+@pytest.mark.parametrize("names", [("training", "testing"), ("train_images", "test-images"), ("Train", "TEST")])
+def test_02_a_split_is_found_under_the_usual_names_and_told(tmp_path, names):
+    pictures(tmp_path / names[0], {"cat": 4, "dog": 4})
+    pictures(tmp_path / names[1], {"cat": 2, "dog": 2})
+    layout = folders.own(tmp_path)
+    assert (layout.names, len(layout.train), len(layout.test)) == (("cat", "dog"), 8, 4)
+    assert layout.notes == (f"split: {names[0]} is trained on, {names[1]} is the test set",)
+
+
+def test_02_one_level_too_high_names_the_command_that_would_be_right(tmp_path):
+    pictures(tmp_path / "c" / "pets", {"cat": 4, "dog": 4})
+    text = plremix("train", "--images", tmp_path / "c", *SMALL)
+    assert f"pets holds cat, dog: pass --images {tmp_path / 'c' / 'pets'}" in text
+    for place in ("v1/train", "v1/test", "v2/train", "v2/test"):
+        pictures(tmp_path / "d" / place, {"cat": 3, "dog": 3})
+    assert f"pass --images {tmp_path / 'd' / 'v1'}" in refusal(folders.own, tmp_path / "d")
+    text = refusal(folders.own, tmp_path / "c" / "pets" / "cat")
+    assert f"pass the folder above: {tmp_path / 'c' / 'pets'}" in text
+    pictures(tmp_path / "e", {"cat": 4})
+    assert "at least two classes, got ['cat']" in refusal(folders.own, tmp_path / "e")
+    pictures(tmp_path / "f", dict.fromkeys("abcd", 1))
+    assert "at least two images each on average, got '4 in 4'" in refusal(folders.own, tmp_path / "f")
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_12_validation_images_are_the_hold_out(tmp_path, name):
+    pictures(tmp_path / "train", {"cat": 4, "dog": 4})
+    pictures(tmp_path / name, {"cat": 1, "dog": 2})
+    found = data.prepare(for_folder(2, image_size=8), tmp_path)
+    assert found.holdout_given.tolist() == [0, 1, 1] and len(found.holdout_images) == 3
+    text = describe(found)
+    assert f"split: train is trained on, {name} is the hold-out" in text and "hold-out: 3 images" in text
+    drawn = data.prepare(for_folder(2, image_size=8, holdout=2), tmp_path)
+    assert "not used: 3 validation images" in describe(drawn) and len(drawn.holdout_images) == 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Output of a training on images without a test set, and its folders; an odd name is among the files."""
+    root = tmp_path_factory.mktemp("own")
+    pictures(root / "a" / "train", {"cat": 8, "dog": 8})
+    pictures(root / "a" / "val", {"cat": 2, "dog": 2})
+    (root / "a" / "train" / "cat" / "000.png").rename(
+        os.fsdecode(os.fsencode(root / "a/train/cat") + b"/\xe9t\xe9.png")
+    )
+    (root / "a" / "train" / ".DS_Store").write_bytes(b"")
+    return plremix("train", "--images", root / "a", *SMALL, "--out", root / "run"), root
+
+
+def test_12_without_a_test_set_nothing_is_picked_on_it_and_json_is_json(trained):
+    text, root = trained
+    assert "test set: none" in text and "nan" not in text and "picked on the test set" not in text
+    assert "on the hold-out's given labels; there is no test set" in text
+    found = json.loads((root / "run" / "result.json").read_text(), parse_constant=pytest.fail)
+    assert found["last"] is None and found["best"] is None
+    files.write_json(root / "x.json", dict(a=[float("nan"), {"b": (np.inf, 1.5)}]))
+    assert json.loads((root / "x.json").read_text(), parse_constant=pytest.fail)["a"] == [None, {"b": [None, 1.5]}]
+    assert files.read_json(root / "x.json") == {"a": [None, {"b": [None, 1.5]}]}
+
+
+def test_what_was_understood_is_printed_before_the_work_and_an_epoch_is_one_short_line(trained):
+    lines = trained[0].splitlines()
+    assert lines[0] == "16 training images of 2 classes, 16 x 16 pixels, RGB" and lines[1] == "  classes: cat 8, dog 8"
+    epochs = re.findall(r"epoch \d of 2 .* s(?= |$)", trained[0], re.MULTILINE)
+    assert len(epochs) == 2 and all(len(line) < 80 and line.endswith(" s") for line in epochs)
+    assert re.search("about 0:00:.. left, measured on this epoch", trained[0])
+    assert "loss" in epochs[1] and "clean" in epochs[1] and "hold-out" in epochs[1]
+    assert (trained[1] / "run" / "log.txt").read_text().count("epoch=") == 2  # the rest of the columns
+
+
+def test_the_run_knows_where_its_images_lie_and_the_second_start_says_how_to_go_on(trained):
+    _, root = trained
+    text = plremix("train", "--images", root / "a", *SMALL, "--out", root / "run")
+    assert f"plremix train --resume {root / 'run'} goes on with it" in text
+    assert "on the hold-out's given labels" in plremix("train", "--resume", root / "run")
+    (root / "a").rename(root / "b")
+    try:
+        assert "--images FOLDER" in plremix("train", "--resume", root / "run")
+        assert "on the hold-out" in plremix("train", "--resume", root / "run", "--images", root / "b")
+    finally:
+        (root / "b").rename(root / "a")
+    assert "holds no epoch-NNNN.pt" in plremix("train", "--resume", root)
+
+
+def test_runs_from_python_are_read_on_the_command_line(tmp_path):
+    pictures(tmp_path / "x" / "learn", {"cat": 8, "dog": 8})
+    config = for_folder(2, image_size=8, epochs=1, warm_up=1, width=8, steps_per_epoch=1, batch_size=8)
+    Trainer(config, data.from_folder(tmp_path / "x", "learn", image_size=8), tmp_path / "a").fit(progress=False)
+    assert "16 training images" in plremix("train", "--resume", tmp_path / "a")
+    pixels, labels = np.random.default_rng(0).integers(255, size=(16, 8, 8)).astype(np.uint8), np.arange(16) % 2
+    Trainer(config, data.from_arrays(pixels, labels, class_names=["cat", "dog"]), tmp_path / "b").fit(progress=False)
+    assert "Pass --data FILE.npz" in plremix("train", "--resume", tmp_path / "b")
+    np.savez(tmp_path / "b.npz", train_images=pixels, train_labels=labels, class_names=["cat", "dog"])
+    assert "cat 8, dog 8" in plremix("train", "--resume", tmp_path / "b", "--data", tmp_path / "b.npz")
+
+
+# ----------------------------------------------------------------------------------------------------- 04: options
+
+
+def test_04_options_without_effect_are_refused_by_name_and_label_files_work(tmp_path):
+    root = pictures(tmp_path / "a", {"cat": 8, "dog": 8})
+    text = plremix("train", "--images", root, "--rate", "1.5", "--dataset", "cifar10", "--data", "/nonexistent")
+    assert "got '--dataset, --rate, --data'" in text
+    assert "got '--noise, --rate'" in plremix("train", "--images", root, "--noise", "sym", "--rate", "0.4")
+    assert "Your own images: --images FOLDER" in plremix("train", "--dataset", "folder", "--data", root)
+    assert "got '--rate'" in plremix("train", "--dataset", "cifar10", "--noise", "worse", "--rate", "0.2")
+    assert "image_size must be 0 on images of one size" in plremix("train", "--image-size", "64")
+    assert "folder of the data must be one that exists" in plremix("train", "--data", tmp_path / "absent")
+    np.save(tmp_path / "l.npy", np.array([1, 0] * 8))
+    text = plremix(
+        "train", "--images", root, *SMALL, "--label-file", tmp_path / "l.npy", "--method", "ce", "--kappa", "3,2"
+    )
+    assert "kappa must be" in text
+    text = plremix(
+        "train", "--images", root, *SMALL, "--label-file", tmp_path / "l.npy", "--method", "ce", "--lambda-u", "3"
+    )
+    assert "classes: cat 8, dog 8" in text and "no accuracy" in text
+    assert "without effect on method ce and backbone preact: --lambda-u" in text
+    np.save(tmp_path / "l.npy", np.array([1, 0] * 7))
+    text = plremix("train", "--images", root, "--label-file", tmp_path / "l.npy")
+    assert "must be of shape (16,), got (14,)" in text and "classes:" not in text
+
+
+def test_an_npz_of_your_own_is_a_data_set(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = dict(train_images=rng.integers(255, size=(40, 8, 8, 3)).astype(np.uint8), train_labels=np.arange(40) % 4)
+    np.savez(tmp_path / "own.npz", **arrays)
+    small = [word for word in SMALL if word not in ("--image-size", "16")]
+    text = plremix("train", "--dataset", tmp_path / "own.npz", *small)
+    assert "40 training images of 4 classes, 8 x 8 pixels" in text and "wrong labels: an unknown share" in text
+    found = data.prepare(for_folder(4, dataset=str(tmp_path / "own.npz"), noise="sym", rate=0.5))
+    assert 0.2 < found.real_rate < 0.5
+    np.savez(tmp_path / "own.npz", train_images=arrays["train_images"])
+    assert "none of ['train_labels']" in plremix("train", "--dataset", tmp_path / "own.npz")
+    assert "one that exists" in plremix("train", "--dataset", tmp_path / "absent.npz")
+
+
+# ----------------------------------------------------------------------------------------------- 05: keys of labels
+
+TRUE = [0, 1, 2, 0, 1, 2]
+FILES = [f"a/{i}.png" for i in range(6)]
+
+
+@pytest.mark.parametrize("key", ["", "Index", "id", "file", "row number"])
+def test_05_a_key_under_any_name_orders_the_rows(tmp_path, key):
+    (tmp_path / "l.csv").write_text(f"{key},label\n" + "".join(f"{i},{TRUE[i]}\n" for i in (3, 5, 0, 1, 4, 2)))
+    assert label_files.read(tmp_path / "l.csv", 6, 3).tolist() == TRUE
+
+
+def test_05_files_find_their_images_and_empty_labels_drop_theirs(tmp_path):
+    rows = [f"{FILES[i]},{TRUE[i]},9\r\n" for i in (3, 5, 0, 1, 4)] + ["a/2.png,,9\r\n"]
+    (tmp_path / "l.csv").write_text("file,label,given\r\n" + "".join(rows))
+    assert label_files.read(tmp_path / "l.csv", 6, 3, FILES).tolist() == [0, 1, -1, 0, 1, 2]
+    (tmp_path / "l.json").write_text(json.dumps({FILES[i]: TRUE[i] for i in (3, 5, 0, 1, 4, 2)}))
+    assert label_files.read(tmp_path / "l.json", 6, 3, FILES).tolist() == TRUE
+    (tmp_path / "l.csv").write_text("file,label\n" + "".join(rows[:3]).replace(",9", ""))
+    text = refusal(label_files.read, tmp_path / "l.csv", 6, 3, FILES)
+    assert "of all images, got \"none of ['a/1.png', 'a/2.png', 'a/4.png']\"" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,label\n101,0\n102,1\n103,2\n104,0\n105,1\n106,2\n",
+        "file,label\na,0\nb,1\nc,2\nd,0\ne,1\nf,2\n",
+        "n,label\n1,0\n2,1\n3,2\n4,0\n5,1\n6,2\n",
+        "index,label\n0,0\n0,1\n1,2\n2,0\n3,1\n4,2\n",
+        "index,other,label\n0,5,0\n1,4,1\n2,3,2\n3,2,0\n4,1,1\n5,0,2\n",
+    ],
+)
+def test_05_what_could_be_a_key_is_not_passed_over(tmp_path, text):
+    (tmp_path / "l.csv").write_text(text)
+    assert "l.csv" in refusal(label_files.read, tmp_path / "l.csv", 6, 3)
+
+
+def test_05_a_reviewed_file_drops_images_from_the_training(tmp_path):
+    root = pictures(tmp_path / "a", {"cat": 4, "dog": 4})
+    names = [path for path, _ in folders.own(root).train]
+    rows = [f"{i},{name},0,{-1 if i == 2 else 1}" for i, name in enumerate(names)]
+    (tmp_path / "l.csv").write_text("\n".join(["index,file,given,label", *rows]))
+    config = for_folder(2, noise="file", label_file=str(tmp_path / "l.csv"), image_size=8)
+    found = data.prepare(config, root)
+    assert len(found.given) == 7 and set(found.given.tolist()) == {1} and names[2] not in found.files
+    assert "left out: 1 images without a label" in describe(found)
+
+
+# ------------------------------------------------------------------------------------------------------- 07: pixels
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "L", "RGB"])
+def test_07_transparent_is_white_in_every_mode(tmp_path, mode):
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).rectangle((2, 2, 5, 5), fill=(0, 0, 0, 255))
+    options = {}
+    if mode in ("P", "L", "RGB"):
+        picture = Image.fromarray(np.where(np.array(picture)[..., 3] == 255, 0, 7).astype(np.uint8)).convert(mode)
+        options = {"transparency": (7, 7, 7) if mode == "RGB" else picture.getpixel((0, 0))}
+    else:
+        picture = picture.convert("RGBA" if mode == "PA" else mode)
+    if mode == "PA":
+        picture = picture.quantize(4)
+    picture.save(tmp_path / "x.png", **options)
+    image = data.image_files.read_image(tmp_path / "x.png", 0)
+    assert image[:, 0, 0].tolist() == [255] * 3 and image[:, 3, 3].tolist() == [0] * 3
+
+
+def test_07_the_orientation_that_a_camera_noted_is_applied(tmp_path):
+    picture, exif = Image.new("RGB", (12, 8)), Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    picture.save(tmp_path / "x.jpg", exif=exif)
+    assert data.image_files.read_image(tmp_path / "x.jpg", 0).shape == (3, 12, 8)
+
+
+def test_broken_images_are_all_named_before_the_start(tmp_path):
+    root = pictures(tmp_path / "a", {"cat": 8, "dog": 8})
+    for name in ("cat/001.png", "dog/003.png"):
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content[: len(content) // 2])
+    for memory in (0, None):
+        text = refusal(data.prepare, for_folder(2, image_size=8), root, memory=memory)
+        assert text.startswith("2 images must be readable pictures") and "cat/001.png" in text and "dog/003.png" in text
+
+
+# -------------------------------------------------------------------------------------------------- 08, 09: names
+
+
+def test_08_equal_names_of_classes_are_told_apart():
+    found = data.from_arrays(np.zeros((6, 4, 4), np.uint8), TRUE, class_names=("crane", "dog", "crane"))
+    assert found.class_names == ("crane (class 0)", "dog", "crane (class 2)")
+    assert "crane (class 0) 2, dog 2, crane (class 2) 2" in describe(found)
+
+
+def test_09_names_that_are_no_unicode_work_and_are_shown_as_escapes(trained, tmp_path):
+    assert "16 training images" in trained[0]
+    pictures(tmp_path, {os.fsdecode(b"caf\xe9"): 3, "dog": 3})
+    found = data.from_folder(tmp_path)
+    assert found.class_names == ("caf\\xe9", "dog") and len(found.fingerprint()) == 12
+    describe(found).encode()
+
+
+# ------------------------------------------------------------------------------------------------- 10: grids, YAML
+
+
+def load_grid(folder, text):
+    (folder / "g.yaml").write_text(text)
+    return grid.load(folder / "g.yaml")
+
+
+BASE = "dataset: fashion_mnist\nnoise: [[sym, 0.5]]\nmethod: [ce]\nseed: [1]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            BASE + "settings: {epochs: 2}\nsettings: {lr: 0.1}\n",
+            "'settings' stands twice in one mapping, in lines 5 and 6",
+        ),
+        (BASE + "settings: {epochs: 2, warm_up: 1, epochs: 9}\n", "'epochs' stands twice"),
+        (BASE.replace("[1]", "[010]"), "seed must be of type int, got '010'"),
+        (BASE.replace("[1]", "[1:30]"), "seed must be of type int, got '1:30'"),
+        (BASE + "rate: 0.2\n", "rate must be left out beside pairs"),
+        (BASE + "settings: {train_size: 100000}\n", "train_size must be at most 10000 with holdout"),
+        (BASE + "settings: {kappa: [[0, 30]]}\n", "kappa must be at most 10, the number of classes, got 30"),
+        (BASE + "settings: {crop: 99}\n", "crop must be at most 30, with padding, got 99"),
+        (BASE + "settings: {lr_drops: [-5]}\n", "lr_drops must be epochs >= 0"),
+        (BASE + "settings: {lr_drops: 5}\n", r"lr_drops must be a list, got 5. Example: \[200\]"),
+        (
+            BASE.replace("[[sym, 0.5]]", "file") + "settings: {label_file: x.npy, lambda_u: 0}\n",
+            "label_file must be a file",
+        ),
+    ],
+)
+def test_10_grids_are_refused_for_everything_that_can_be_known(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        load_grid(tmp_path, text)
+
+
+def test_10_plain_words_of_yaml_mean_what_they_look_like():
+    texts = ("1e-1", "on", "no", "2024-01-01", "010", "1:30", "0x1F", "1_000", "true", "null", "-3", ".5")
+    wanted = (0.1, "on", "no", "2024-01-01", "010", "1:30", "0x1F", "1_000", True, None, -3, 0.5)
+    assert tuple(map(read_yaml, texts)) == wanted
+
+
+def test_a_changed_grid_keeps_earlier_runs_in_the_report_apart(tmp_path):
+    old, new = (load_grid(tmp_path, BASE + f"settings: {{lr: {lr}}}\n") for lr in (0.1, 0.2))
+    for one, shown in ((old, []), (new, [old.runs[0].name])):
+        for run in one.runs:
+            run_one.prepare(tmp_path / "out" / run.name, run)
+        listing = dict(grid="g", reference="ce", cells=[run.name for run in one.runs])
+        listing["earlier"] = run_all.earlier(one, tmp_path / "out")
+        files.write_json(tmp_path / "out" / "grid.json", listing)
+        assert listing["earlier"] == shown
+        (tmp_path / "out" / one.runs[0].name / "result.json").write_text("{}")
+    table, _ = results.collect(tmp_path / "out")
+    assert table["method"].tolist() == ["ce", f"ce (earlier, {old.runs[0].fingerprint[:6]})"]
+
+
+# ---------------------------------------------------------------------- 11, 15: what systems and editors leave behind
+
+
+@pytest.mark.parametrize(
+    "left", ["cat/._000.png", "__MACOSX/cat/._0.png", ".DS_Store", "cat/Thumbs.db", "cat/@eaDir/0.png", ".git/0.png"]
+)
+@pytest.mark.parametrize("place", ["", "train"])
+def test_11_what_systems_leave_behind_is_counted_and_passed_over(tmp_path, left, place):
+    pictures(tmp_path / place, {"cat": 4, "dog": 4})
+    path = tmp_path / place / left
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\0\5\x16\7")
+    layout = folders.own(tmp_path)
+    assert layout.names == ("cat", "dog") and len(layout.train) == 8
+    assert sum("left out: 1 left behind by a system or a program" in note for note in layout.notes) == 1
+    (tmp_path / "list.txt").write_text(f"{left} 0\n" * left.endswith("._000.png") + "cat/000.png 0\ndog/000.png 1\n")
+    assert len(folders.list_file(tmp_path, "list.txt")[0]) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_15_a_byte_order_mark_is_read_in_every_text(tmp_path, encoding):
+    pictures(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "l.txt").write_text("".join(f"a/{i:03d}.png {i % 2}\n" for i in range(3)), encoding)
+    assert data.from_folder(tmp_path, "l.txt").given.tolist() == [0, 1, 0]
+    (tmp_path / "l.json").write_text("[0, 1]", encoding)
+    (tmp_path / "l.csv").write_text("label\n0\n1\n", encoding)
+    for name in ("l.json", "l.csv"):
+        assert label_files.read(tmp_path / name, 2, 2).tolist() == [0, 1]
+    (tmp_path / "g.yaml").write_text(BASE, encoding)
+    assert len(grid.load(tmp_path / "g.yaml").runs) == 1
+
+
+# ------------------------------------------------------------------------------------------------- 13, 14: the start
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_13_a_device_that_is_not_there_is_refused_and_a_run_from_elsewhere_goes_on(trained):
+    assert "device must be one of auto, cpu on this machine, got 'cuda'" in plremix("train", "--device", "cuda")
+    state = Trainer.resume(trained[1] / "run").state_dict()
+    state["config"]["device"] = "mps"
+    trainer = Trainer.resume(trained[1] / "run")
+    folder = trained[1] / "mac"
+    folder.mkdir()
+    from plremix_core.engine import checkpoint
+
+    checkpoint.save(state, folder, 2)
+    assert Trainer.resume(folder).epoch == trainer.epoch == 2
+
+
+def test_14_a_run_among_the_images_is_refused(tmp_path):
+    pictures(tmp_path / "a", {"cat": 4, "dog": 4})
+    for out in ("a/run", "a", "a/cat/../run"):
+        text = plremix("train", "--images", tmp_path / "a", *SMALL, "--out", tmp_path / out)
+        assert "out must be a folder outside the images" in text
+    assert not (tmp_path / "a" / "run").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--images", "absent"], ["--lr", "-1"], ["--warm-up", "99"], ["--kappa", "99"]])
+def test_a_refusal_does_not_wait_for_torch(arguments, tmp_path):
+    code = "import sys, runpy; sys.argv[0] = 'plremix'\ntry: runpy.run_module('plremix_core', run_name='__main__')\n"
+    code += "finally: print('torch' in sys.modules)"
+    start = time.process_time(), os.times().children_user
+    done = subprocess.run([sys.executable, "-c", code, "train", *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and done.stderr.startswith("plremix: ") and done.stdout.strip() == "False"
+    assert os.times().children_user - start[1] < 2
+
+
+# ----------------------------------------------------------------------------------------------- 18, 24: from Python
+
+
+PIXELS, LABELS = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8), np.array([0, 1] * 3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (torch.tensor(PIXELS), torch.tensor(LABELS), torch.tensor(PIXELS), torch.tensor(LABELS), "ab"),
+        (PIXELS.tolist(), LABELS.tolist(), PIXELS, LABELS, ["a", "b"]),
+        (PIXELS[..., None], LABELS, PIXELS[..., None], LABELS, np.array(["a", "b"])),
+        (PIXELS, LABELS),
+        (PIXELS, LABELS, PIXELS, LABELS, 2),
+    ],
+)
+def test_18_arrays_are_taken_as_people_have_them(arguments):
+    found = data.from_arrays(*arguments)
+    assert torch.equal(found.images, torch.from_numpy(PIXELS)[:, None]) and found.given.tolist() == LABELS.tolist()
+    assert found.num_classes == 2 and len(found.test_images) in (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(images=PIXELS / 255), "uint8, got dtype('float64'). Scale to 0..255 and convert: (255 * images)"),
+        (dict(images=torch.zeros(6, 3, 8, 8, dtype=torch.uint8)), "Move the channels last: images.permute(0, 2, 3, 1)"),
+        (dict(images=[[1, 2], [3]]), "images must be of one shape"),
+        (dict(test_images=PIXELS), "test_labels must be given with the other one, got None. Pass both, or neither"),
+        (dict(class_names=None, given=["cat", "dog"] * 3), "given must be integers"),
+        (dict(class_names=3.5), "class_names must be a list of names, got 3.5. Example: ['cat', 'dog']."),
+    ],
+)
+def test_18_messages_name_what_was_passed_and_a_form_that_is_taken(changes, message):
+    assert message in refusal(data.from_arrays, **(dict(images=PIXELS, given=LABELS, class_names=["a", "b"]) | changes))
+
+
+@pytest.mark.parametrize("text", ["2,2", "(2, 2)", "[2, 2]", "[2,2]"])
+def test_24_lists_are_read_in_every_form_and_the_remedy_is_one_of_them(text, monkeypatch):
+    from plremix_core.data import sets
+
+    seen = []
+    monkeypatch.setattr(sets, "open_set", lambda config, folder: seen.append(config) or sys.exit(7))
+    plremix("train", "--blocks", text)
+    assert seen[0].blocks == (2, 2)
+    assert Config(blocks=[2, 2]).blocks == (2, 2)
+    assert refusal(Config, blocks=2).endswith("a list, got 2. Example: [2, 2, 2, 2].")
+
+
+# ------------------------------------------------------------------------------------------------- 20, 21: lessons
+
+
+def test_20_notebooks_run_in_the_interpreter_of_the_command(tmp_path, monkeypatch):
+    other = tmp_path / "j" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    (other / "kernel.json").write_text(json.dumps(dict(argv=["false"], display_name="x", language="python")))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "j"))
+    first, _, rest = process.own_kernel(str(tmp_path / "k")).partition(os.pathsep)
+    assert rest == str(tmp_path / "j")
+    monkeypatch.setenv("JUPYTER_PATH", os.pathsep.join([first, rest]))
+    from jupyter_client.kernelspec import get_kernel_spec
+
+    assert get_kernel_spec("python3").argv[0] == sys.executable
+
+
+def test_21_values_are_read_by_the_declared_type_of_their_parameter(tmp_path):
+    lines = 'n: int = 0\nsettings: str = ""\nfolder: str = ""\nrate: float = 0.5\non: bool = False'
+    path = write_notebook(tmp_path, "1", parameters=lines)
+    texts = dict(settings='{"lr": 0.05}', rate="1e-1", n="3", on="true")
+    found = runner.as_declared([path], texts)
+    assert found == dict(settings='{"lr": 0.05}', rate=0.1, n=3, on=True)
+    runner.inspect(path, found)
+    for name in ("2024", "on", "~", "[2023] trip", "a: b"):
+        assert runner.as_declared([path], {"folder": name}) == {"folder": name}
+    assert refusal(runner.as_declared, [path], {"n": "three"}) == (
+        "parameter n must be of type int, got 'three'. Example: -p n 0."
+    )
+    assert "in JSON" in refusal(runner.inspect, path, {"settings": "{lr: 1"})
+
+
+def test_grids_still_expand_with_the_plan_of_the_tests(tmp_path):
+    import yaml
+
+    assert len(load_grid(tmp_path, yaml.safe_dump(PLAN)).runs) == 4
