@@ -35,8 +35,7 @@ claims: $(TESTED)
 	$(BIN)/python tests/claims_table.py
 
 # all attempts to lose or damage a training; RECORD=data/results/reliability.json keeps the table in the repository
-self# tiers: check (fast tests), test (all but the long ones), nightly
-test: $(TESTED)
+selftest: $(TESTED)
 	$(BIN)/python -m pytest tests/reliability -m "long or not long" --record $(RECORD)
 
 # at most nine minutes on a GPU, without a network: installs nothing, PYTHON must have what pyproject.toml names.

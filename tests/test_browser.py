@@ -150,6 +150,7 @@ def test_a_page_with_the_network_cut_shows_its_formulas(page, tmp_path):
     page.screenshot(path=SHOTS / "page.png")
 
 
+@pytest.mark.long
 def test_a_slider_changes_the_picture(page, lab):
     run_all(page, lab, NOTEBOOKS[1])
     check_outputs(page, NOTEBOOKS[1])
