@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -237,3 +238,31 @@ def test_refusals_come_before_torch(photos, arguments, said):
     assert done.returncode != 0 and said in done.stderr and done.stdout.strip() == "False", (done.stderr, done.stdout)
     end = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime < 2  # seconds of CPU
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here (Debian: apt install chromium)")
+def test_the_page_saves_what_was_chosen_without_a_network_and_remembers_it(photos, tmp_path):
+    from playwright.sync_api import sync_playwright
+
+    files, given = zip(*folders.own(photos).train)
+    shown = pd.DataFrame({"index": [40, 3, 90], "suggested_number": [0, 1, 2], "probability": 0.9})
+    page_file, image = tmp_path / "s.html", np.zeros((3, 8, 8), dtype=np.uint8)
+    review.write_page(page_file, shown, files, given, NAMES, lambda index: image, ["<b>about</b>"])
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page, errors = browser.new_context(offline=True).new_page(), []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(page_file.as_uri())
+        cards = page.locator("fieldset")
+        cards.nth(0).get_by_label("relabel").check()
+        cards.nth(1).get_by_label("drop").check()
+        page.reload()
+        assert "keep 1, relabel 1, drop 1" in page.locator("#told").inner_text() and errors == []
+        with page.expect_download() as saved:
+            page.locator("#save").click()
+        saved.value.save_as(tmp_path / "l.csv")
+        assert page.locator("b").count() == 0
+    found = review.read_reviewed(tmp_path / "l.csv", files)
+    changed = found[found["label"] != found["given"]]
+    assert changed[["index", "label"]].to_numpy().tolist() == [[3, -1], [40, 0]] and len(found) == 120
