@@ -4,7 +4,6 @@ import inspect
 import io
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.text import Text
 from PIL import Image
@@ -17,15 +16,11 @@ RNG = np.random.default_rng(0)
 NAMES = ["trouser", "ankle boot", "T-shirt/top"]
 CURVE, UNIT, NOISE = RNG.random((3, 8)), np.linspace(0, 1, 20), np.arange(20) >= 10
 PLANE, MATRIX, POINTS = np.outer(1 - UNIT, 1 - UNIT), RNG.random((3, 3)), RNG.random((20, 2))
-TABLE = pd.DataFrame({"test_accuracy": UNIT, **{f"{c}_{n}": UNIT for c in ("auc", "clean") for n in (1, 2)}})
 MASK = np.eye(3) - (1 - np.eye(3)) * (MATRIX > 0.5)
 IMAGES = RNG.integers(0, 255, (3, 1, 8, 8), dtype=np.uint8)
 FIGURES = {
     "candidate_sets": lambda: plots.candidate_sets(MATRIX > 0.5, np.arange(3), np.array([0, 1, 1]), NAMES),
     "class_distances": lambda: plots.class_distances({"a": MATRIX, "b": MATRIX}, CURVE, CURVE, NAMES),
-    "concept_map": lambda: plots.concept_map(
-        {"00": (0, 0, "start", "see"), "01": (2, 1, "next", "see")}, [("00", "01", "why")], colours={"see": "#EEEEEE"}
-    ),
     "curves": lambda: plots.curves([{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"]),
     "dots": lambda: plots.dots([{"row": {"ce": UNIT, "plremix": UNIT}}] * 2, ["a", "b"], ["x", "x"], finding="c"),
     "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
@@ -40,8 +35,6 @@ FIGURES = {
         np.zeros((2, 4)), np.array([0, 0, 1, 1]), ["a", "b"], [{"push": UNIT[:4]}, {}]
     ),
     "pair_masks": lambda: plots.pair_masks(np.stack([MASK]), np.array([0, 0, 1]), ["a"]),
-    "soft_targets": lambda: plots.soft_targets(MATRIX, MATRIX, np.arange(3), ["a", "b", "c"], NAMES),
-    "training": lambda: plots.training(TABLE, TABLE, clean=10, warm_up=4, name="plremix"),
 }
 
 
@@ -58,12 +51,6 @@ def test_every_figure_is_drawn_in_the_two_sizes_of_the_style(name):
 def test_no_figure_is_left_undrawn_here():
     functions = {name for name, value in vars(plots).items() if inspect.isfunction(value)}
     assert functions - set(FIGURES) == set()
-
-
-def test_a_training_without_splits_is_drawn_too():
-    table = TABLE[["test_accuracy"]]
-    accuracy, *_ = plots.training(table, table, clean=10, warm_up=4, name="ce").axes
-    assert len(accuracy.lines) > 2 and "ce 76%" in accuracy.get_title()
 
 
 def test_dots_show_every_value_in_its_row_and_a_bar_at_the_mean():

@@ -1,6 +1,5 @@
 """Curves over epochs or another count: every seed thin behind the mean of the seeds."""
 
-import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -38,29 +37,6 @@ def curves(
             ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     if alike:
         legend_below(figure, columns=2 * len(series))
-    return figure
-
-
-@in_style
-def training(table, baseline, *, clean: int, warm_up: int, name: str) -> Figure:
-    """Curves of one training beside those of plain cross-entropy, and its splits.
-
-    `table` and `baseline` are `History.table` of the method called `name` and of cross-entropy, `clean` is the true
-    number of clean samples; a grey line ends the `warm_up` epochs before the first split.
-    """
-    accuracy = {name: table["test_accuracy"].to_numpy(), "cross-entropy": baseline["test_accuracy"].to_numpy()}
-    ends = [values[-10:].mean() for values in accuracy.values()]  # as `History.last`
-    series = [{method: values[None] for method, values in accuracy.items()}]
-    titles = ["Last ten epochs: {} {:.0%},\ncross-entropy {:.0%}".format(name, *ends)]
-    labels = ["test accuracy (fraction)", "AUC of p(clean)", "samples called clean"]
-    if "auc_1" in table:
-        auc, called = ({f"network {n}": table[f"{c}_{n}"].to_numpy()[None] for n in (1, 2)} for c in ("auc", "clean"))
-        series += [auc, called | {"true number": np.full((1, len(table)), clean)}]
-        titles += [f"The split ends at AUC {auc['network 1'][0, -1]:.2f}"]
-        titles += [f"{called['network 1'][0, -1]:,.0f} are called clean, {clean:,} are"]
-    figure = curves(series, titles, labels[: len(series)])
-    for ax in figure.axes:
-        ax.axvline(warm_up + 0.5, color=UNUSED, linewidth=0.8)
     return figure
 
 

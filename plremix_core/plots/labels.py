@@ -4,7 +4,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CLEAN, COLOURS, NOISY, SMALL, UNUSED, in_style, legend_below, panels
+from .style import CLEAN, NOISY, SMALL, UNUSED, in_style, legend_below, panels
 
 
 @in_style
@@ -50,22 +50,6 @@ def label_noise(matrices: dict, class_names) -> Figure:
         style |= dict(cbar_kws={"label": "share of the true class", "shrink": 0.7}) if last else {}
         sns.heatmap(matrix, ax=ax, xticklabels=class_names, yticklabels=class_names if first else False, **style)
         ax.set(title=title, xlabel="given label", ylabel="true label" if first else "")
-    return figure
-
-
-@in_style
-def soft_targets(predicted, targets, given, titles: list[str], class_names) -> Figure:
-    """Prediction and target (K, C) of K samples, one panel each, with the given label (K,) marked."""
-    figure, axes = panels(len(targets), width=3.7 * len(targets), height=3.3, sharey=True)
-    classes = np.arange(len(class_names))
-    for ax, before, after, label, title in zip(axes[0], predicted, targets, given, titles):
-        ax.bar(classes - 0.2, before, 0.4, color=UNUSED, label="prediction")
-        ax.bar(classes + 0.2, after, 0.4, color=COLOURS[0], hatch="///", edgecolor="white", label="target")
-        ax.plot(label, 1.07, "v", color="black", markersize=9, label="given label")
-        ax.set(title=title, ylim=(0, 1.15), xticks=classes)
-        ax.set_xticklabels(class_names, rotation=60, ha="right", rotation_mode="anchor")
-    axes[0, 0].set_ylabel("probability")
-    legend_below(figure)
     return figure
 
 
