@@ -273,7 +273,7 @@ def test_from_a_folder_to_a_csv_in_two_commands(tmp_path):
     small = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --width 4 --blocks [1] --batch-size 4 --image-size 12".split()
     trained = invoke("train", "--images", images, "--out", tmp_path / "run", *small)
     assert trained.exit_code == 0, trained.output
-    assert "lambda_u = 0" in trained.output and "24 images of 3 classes" in trained.output
+    assert "lambda_u = 0" in trained.output and "24 training images of 3 classes" in trained.output
     done = invoke("suspects", tmp_path / "run", "--images", images)
     assert done.exit_code == 0, done.output
     assert re.search(r"\d+ of 24 labels are suspect \(p_clean < 0\.5\)", done.output)

@@ -161,7 +161,9 @@ def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
     images = _select(whole.images, chosen)
     given = _corrupt(settings, whole, chosen, images, folder)
     true = None if whole.true is None else whole.true[chosen[:size]]
-    notes = [f"left out: {len(whole.given) - count} images without a label"] if count < len(whole.given) else []
+    nominal = f", nominal rate {settings.rate:.0%}" if settings.noise in noise.RATED else ""
+    notes = [f"noise: {settings.noise}{nominal}"] * (settings.noise != "none")
+    notes += [f"left out: {len(whole.given) - count} images without a label"] * (count < len(whole.given))
     part = dataclasses.replace(whole, images=_select(images, slice(size)), given=given[:size], true=true)
     if holdout:
         held = _select(images, slice(size, None))
