@@ -266,3 +266,18 @@ def test_the_page_saves_what_was_chosen_without_a_network_and_remembers_it(photo
     found = review.read_reviewed(tmp_path / "l.csv", files)
     changed = found[found["label"] != found["given"]]
     assert changed[["index", "label"]].to_numpy().tolist() == [[3, -1], [40, 0]] and len(found) == 120
+
+
+def test_what_the_command_says_of_plremix_is_what_was_recorded():
+    from plremix_core.cli import suspects as command
+    from plremix_core.engine.files import ROOT
+
+    table = pd.read_csv(ROOT / "data" / "results" / "suspects.csv")
+    found = table.set_index(["measure", "noise", "method"])["value"].groupby(level=[0, 1, 2]).mean()
+    cost = [
+        found["CPU seconds", kind, "plremix"] / found["CPU seconds", kind, "ce"] for kind in ("sym", "asym", "worse")
+    ]
+    assert command.COST == pytest.approx(np.mean(cost) / 2, abs=0.05)  # the command trains two networks
+    for kind, words in (("sym", "random errors"), ("asym", "similar classes"), ("worse", "labels of people")):
+        values = [found["average precision", kind, method] for method in ("ce", "features", "plremix")]
+        assert f"{words} {values[0]:.2f}, {values[1]:.2f} and {values[2]:.2f}" in command.RECORDED

@@ -11,10 +11,9 @@ from ..engine.checks import require
 from . import read_value
 
 AT = (50, 100, 200, 500, 1000)
-COST = 3.3  # CPU time of PLReMix over that of cross-entropy, and below the average precision; data/results/suspects.csv
-RECORDED = (
-    "Recorded (2,000 images, three seeds), average precision of this ranking, of the features and of PLReMix: {}."
-)
+COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; both lines: data/results/suspects.csv
+RECORDED = """Recorded average precision of this ranking, of the features alone and of PLReMix (three seeds each):
+random errors 0.89, 0.92 and 0.94; similar classes 0.41, 0.37 and 0.40; labels of people 0.65, 0.64 and 0.61."""
 HOW = "Keep what is right, give another class to what is wrong, drop what fits no class; then save the label file."
 
 
