@@ -26,7 +26,6 @@ FIGURES = {
     "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
     "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True]), columns=2),
     "label_noise": lambda: plots.label_noise({"a": MATRIX, "b": MATRIX}, NAMES),
-    "logit_pushes": lambda: plots.logit_pushes([MATRIX[0], np.zeros(3)], ["a", "b"], wanted=0, given=1),
     "loss_histograms": lambda: plots.loss_histograms([UNIT], NOISE, UNIT, [UNIT], [1 - UNIT], ["a"]),
     "loss_planes": lambda: plots.loss_planes(POINTS, NOISE, [PLANE], ["a"], densities=[PLANE]),
     "maps": lambda: plots.maps("finding", [{"a": POINTS, "b": POINTS}], np.arange(20) % 3, NAMES),

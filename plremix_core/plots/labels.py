@@ -1,6 +1,5 @@
 """Images and their labels: given, true and predicted."""
 
-import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -50,22 +49,4 @@ def label_noise(matrices: dict, class_names) -> Figure:
         style |= dict(cbar_kws={"label": "share of the true class", "shrink": 0.7}) if last else {}
         sns.heatmap(matrix, ax=ax, xticklabels=class_names, yticklabels=class_names if first else False, **style)
         ax.set(title=title, xlabel="given label", ylabel="true label" if first else "")
-    return figure
-
-
-@in_style
-def logit_pushes(pushes, titles: list[str], *, wanted: int, given: int) -> Figure:
-    """Push of one step on the logits (C,) of one image, one panel a method; `wanted` is its true class."""
-    pushes = list(pushes)
-    figure, axes = panels(len(pushes), width=3.4 * len(pushes), height=3.1, sharey=True)
-    classes = np.arange(len(pushes[0]))
-    colours = [{wanted: CLEAN, given: NOISY}.get(c, UNUSED) for c in classes]
-    names = [{wanted: f"{c}\ntrue", given: f"{c}\ngiven"}.get(c, str(c)) for c in classes]
-    for ax, push, title in zip(axes[0], pushes, titles):
-        ax.bar(classes, push, color=colours, hatch=["////" if c == given else "" for c in classes], edgecolor="white")
-        ax.axhline(0, color="black", linewidth=0.8)
-        if not np.any(push):
-            ax.text(classes.mean(), 0, "0: not used", ha="center", va="bottom")
-        ax.set(title=title, xlabel="class", xticks=classes, xticklabels=names)
-    axes[0, 0].set_ylabel("push on the logit\n(minus the gradient)")
     return figure
