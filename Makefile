@@ -9,7 +9,7 @@ DATA ?= data/cache
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 RECORD ?= runs/selftest.json
 
-.PHONY: lessons test check nightly claims selftest gpu-check lab render clean
+.PHONY: lessons test check nightly claims selftest gpu-check lab render clean bench
 
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
@@ -38,10 +38,14 @@ claims: $(TESTED)
 selftest: $(TESTED)
 	$(BIN)/python -m pytest tests/reliability -m "long or not long" --record $(RECORD)
 
+# how fast this machine trains, beside a plain trainer; OPTIONS="--help" lists what can be chosen
+bench: $(TESTED)
+	PYTHONPATH=tests $(BIN)/python -m bench $(OPTIONS)
+
 # at most nine minutes on a GPU, without a network: installs nothing, PYTHON must have what pyproject.toml names.
 # DATA is a folder with cifar10.npz or with unpack.py and its packed sheets; writes to $$OUT or data/results/gpu
 gpu-check:
-	$(PYTHON) -m plremix_core.bench.gpu_check --data $(DATA) $(OPTIONS)
+	PYTHONPATH=tests $(PYTHON) -m bench.gpu_check --data $(DATA) $(OPTIONS)
 
 lab: $(INSTALLED)
 	$(BIN)/plremix lab

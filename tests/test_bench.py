@@ -1,4 +1,4 @@
-"""`plremix bench`, and the plain trainer it compares ours with."""
+"""`make bench`, and the plain trainer it compares ours with."""
 
 import dataclasses
 import json
@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from bench import __main__ as bench
+from bench import measure, plain_trainer, report
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
-from plremix_core.__main__ import main
-from plremix_core.bench import measure, plain_trainer, report
-from plremix_core.cli import bench
 from plremix_core.config import Config
 from plremix_core.data import augment, from_arrays
 from plremix_core.engine.files import ROOT
@@ -123,7 +122,7 @@ def test_every_mode_is_an_engine_of_its_own():
 
 
 def invoke(folder, *arguments):
-    done = CliRunner().invoke(main, ["bench", "--quick", "--limit", "1000", "--out", str(folder), *arguments])
+    done = CliRunner().invoke(bench.bench, ["--quick", "--limit", "1000", "--out", str(folder), *arguments])
     assert done.exit_code == 0, done.output
     return done.output
 

@@ -17,7 +17,7 @@ PAGES = [ROOT / ".github" / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 INLINE = re.findall(r"`((?:make|plremix|git) [^`]+)`", TEXT)
 BLOCKS = re.findall(r"^    ((?:make|plremix|git) .+)$", TEXT, re.MULTILINE)
-COMMANDS = sorted({command for command in INLINE + BLOCKS if command != "plremix bench"})
+COMMANDS = sorted({command for command in INLINE + BLOCKS})
 TOOL = '#!/bin/sh\necho "$(basename "$0") $*" >> called\n'
 
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 import torch
+from bench import gpu_check
 from click.testing import CliRunner
 
-from plremix_core.bench import gpu_check
 from plremix_core.config import Config
 from plremix_core.data import augment, from_arrays
 from plremix_core.engine import checkpoint

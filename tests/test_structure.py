@@ -15,9 +15,8 @@ BELOW = {  # a room and those that it may import from, beside itself
     "top": {"data", "engine"},
     "analysis": {"top", "data", "engine", "plots"},
     "lessons": {"analysis", "top", "data", "engine", "plots"},
-    "bench": {"analysis", "top", "data", "engine", "plots"},
     "sweeps": {"lessons", "analysis", "top", "data", "engine", "plots"},
-    "cli": {"sweeps", "bench", "lessons", "analysis", "top", "data", "engine", "plots"},
+    "cli": {"sweeps", "lessons", "analysis", "top", "data", "engine", "plots"},
 }
 TOP = (  # each may import those further down
     {"trainer"},

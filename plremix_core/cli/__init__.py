@@ -16,7 +16,6 @@ COMMANDS = {  # name: the file that has it, and what it does
     "lab": ("lessons", "Start JupyterLab at the notebooks."),
     "sweep": ("sweep", "Do every run of a grid, or go on with it."),
     "report": ("sweep", "Write the report of a sweep."),
-    "bench": ("bench", "Measure how fast this machine trains."),
 }
 
 

@@ -1,15 +1,16 @@
-"""The command ``plremix bench``."""
+"""``make bench``: how fast this machine trains; `measure` measures, `report` shows."""
 
 import logging
 from pathlib import Path
 
 import click
 
-from ..bench import measure, report
-from ..data import prepare
-from ..engine.files import ROOT
-from ..engine.provenance import find_device, provenance, slow_bf16
-from . import read_value
+from plremix_core.cli import read_value
+from plremix_core.data import prepare
+from plremix_core.engine.files import ROOT
+from plremix_core.engine.provenance import find_device, provenance, slow_bf16
+
+from . import measure, report
 
 
 @click.command("bench")
@@ -29,8 +30,8 @@ def bench(dataset, folder, size, limit, changes, precision, compile_, workers, r
     """Measure this machine: an epoch beside a plain trainer's, its parts, and how time grows with the images.
 
     \b
-    plremix bench --dataset cifar10 --data ~/cifar --workers 0 --workers 2
-    plremix bench --dataset cifar10 --set width 64 --set blocks "[2, 2, 2, 2]" --set stem_stride 1 --size 12800 \\
+    make bench OPTIONS="--dataset cifar10 --data ~/cifar --workers 0 --workers 2"
+    PYTHONPATH=tests python -m bench --dataset cifar10 --set width 64 --set stem_stride 1 --size 12800 \\
         --precision float32 --precision bf16 --compile          (a GPU)
     """
     logging.getLogger("plremix").setLevel(logging.ERROR)  # parts that are filled up are no news here
@@ -44,3 +45,7 @@ def bench(dataset, folder, size, limit, changes, precision, compile_, workers, r
     paths = report.save(result, out, name or f"{dataset}-{device.type}" + "-quick" * quick)
     click.echo(report.table(result))
     click.echo("written: " + ", ".join(map(str, paths)))
+
+
+if __name__ == "__main__":
+    bench(prog_name="make bench")

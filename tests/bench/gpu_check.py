@@ -15,14 +15,15 @@ from pathlib import Path
 import click
 import torch
 
-from ..config import Config
-from ..data import Dataset, prepare
-from ..engine.checks import require
-from ..engine.files import ROOT, write_atomic
-from ..engine.provenance import find_device, provenance
-from ..plots import curves
-from ..presets import SMALL, preset
-from ..trainer import Trainer
+from plremix_core.config import Config
+from plremix_core.data import Dataset, prepare
+from plremix_core.engine.checks import require
+from plremix_core.engine.files import ROOT, write_atomic
+from plremix_core.engine.provenance import find_device, provenance
+from plremix_core.plots import curves
+from plremix_core.presets import SMALL, preset
+from plremix_core.trainer import Trainer
+
 from . import measure, report
 
 START = time.monotonic()

@@ -13,13 +13,14 @@ from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from .. import batches
-from ..config import Config, from_dict
-from ..data.dataset import Dataset
-from ..engine import provenance
-from ..engine.checks import require
-from ..engine.seeds import generator
-from ..trainer import Trainer
+from plremix_core import batches
+from plremix_core.config import Config, from_dict
+from plremix_core.data.dataset import Dataset
+from plremix_core.engine import provenance
+from plremix_core.engine.checks import require
+from plremix_core.engine.seeds import generator
+from plremix_core.trainer import Trainer
+
 from .plain_trainer import FOUR, PlainTrainer
 
 SMALL = dict(width=16, blocks=(1, 1, 1, 1), stem_stride=2, batch_size=64, epochs=1000)

@@ -1,10 +1,10 @@
-"""What `plremix bench` shows and keeps: a table, a JSON file and a figure."""
+"""What `make bench` shows and keeps: a table, a JSON file and a figure."""
 
 import json
 from pathlib import Path
 
-from .. import plots
-from ..engine.files import write_atomic
+from plremix_core import plots
+from plremix_core.engine.files import write_atomic
 
 
 def baseline(result: dict) -> dict:

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms as T
 
-from .. import losses, steps
-from ..config import Config
-from ..data.dataset import Dataset
-from ..trainer import Trainer
+from plremix_core import losses, steps
+from plremix_core.config import Config
+from plremix_core.data.dataset import Dataset
+from plremix_core.trainer import Trainer
 
 BATCH = 64  # images, of evaluation
 FOUR = ("weak", "weak", "strong", "strong")
