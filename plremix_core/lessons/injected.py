@@ -22,7 +22,7 @@ def refuse_unknown(cells: list[str]) -> None:
 
 
 def settings_of(text: str, apart: tuple[str, ...] = ()) -> dict:
-    """Read settings that were given as JSON; "" gives none. Names in `apart` are parameters of their own, and refused."""
+    """Read settings given as JSON; "" gives none. Names in `apart` are parameters of their own, and refused."""
     try:
         found = json.loads(text or "{}")
     except ValueError:
