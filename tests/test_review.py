@@ -279,5 +279,5 @@ def test_what_the_command_says_of_plremix_is_what_was_recorded():
     ]
     assert command.COST == pytest.approx(np.mean(cost) / 2, abs=0.05)  # the command trains two networks
     for kind, words in (("sym", "random errors"), ("asym", "similar classes"), ("worse", "labels of people")):
-        values = [found["average precision", kind, method] for method in ("ce", "features", "plremix")]
+        values = [found["average precision", kind, method] for method in ("ce, averaged", "features", "plremix")]
         assert f"{words} {values[0]:.2f}, {values[1]:.2f} and {values[2]:.2f}" in command.RECORDED

@@ -45,7 +45,7 @@ _TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
     "all_negatives": {"plremix": "naive-2d", "plr-1d": "naive", "plr": "naive"}
     | {f"relaxed, tau {tau}": f"all negatives, tau {tau}" for tau in _TAUS},
-    "shuffled": dict.fromkeys(("ce", "strong views", "features", "neighbours"), "shuffled"),
+    "shuffled": dict.fromkeys(("ce, averaged", "strong views, averaged", "features"), "shuffled"),
     "uncleaned": {"ce, drop": "ce", "ce, relabel": "ce"},
     "one_loss": {"plremix": "plr-1d", "dividemix-2d": "dividemix", "naive-2d": "naive"},
     "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"}
