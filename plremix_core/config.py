@@ -70,7 +70,7 @@ class Config(Settings):
     projector: str = setting("network", "mlp", "head of the contrast; none: no head", one_of=("mlp", "none"))
     epochs: int = setting("schedule", 400, "passes that are trained, warm-up included", gt=0)
     warm_up: int = setting("schedule", 10, "epochs of warm-up, before the first split", ge=0)
-    batch_size: int = setting("schedule", 64, "labeled samples of a batch, and as many unlabeled ones", gt=0)
+    batch_size: int = setting("schedule", 64, "labeled samples of a batch, and as many unlabeled ones", ge=2)
     steps_per_epoch: int = setting("schedule", 0, "SGD steps a network; 0 = one pass over the labeled set", ge=0)
     lr: float = setting("schedule", 0.02, "initial learning rate", gt=0)
     lr_decay: str = setting("schedule", "steps", "by lr_drops, or linear to zero", one_of=("steps", "linear"))

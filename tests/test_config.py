@@ -82,8 +82,9 @@ WRONG_TYPE = [  # field, value, what the message says of the rule and the value
 POSITIVE, COUNT = "> 0, got {}. See preset() for working values.", ">= 0, got {}. See preset() for working values."
 FRACTION = "in [0, 1), got {}. It is a fraction, not a percentage."
 OUT_OF_RANGE = [
-    *[(name, 0, POSITIVE.format(0)) for name in ("width", "batch_size", "epochs", "stem_stride")],
-    *[(name, -1, POSITIVE.format(-1)) for name in ("width", "batch_size", "epochs", "stem_stride")],
+    *[(name, 0, POSITIVE.format(0)) for name in ("width", "epochs", "stem_stride")],
+    ("batch_size", 1, ">= 2, got 1"),
+    *[(name, -1, POSITIVE.format(-1)) for name in ("width", "epochs", "stem_stride")],
     *[(name, 0.0, POSITIVE.format(0.0)) for name in ("lr", "mixup_alpha", "sharpening")],
     *[(name, -0.5, POSITIVE.format(-0.5)) for name in ("warm_up_temperature", "temperature")],
     *[(name, -1, COUNT.format(-1)) for name in ("train_size", "holdout", "warm_up", "steps_per_epoch")],

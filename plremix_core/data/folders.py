@@ -138,11 +138,11 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
     place = root / file
     lines = [(line, text.strip()) for line, text in enumerate(_read(root, file).splitlines(), 1)]
     pairs = [(line, *text.rsplit(*(("\t", 1) if "\t" in text else (None, 1)))) for line, text in lines if text]
-    require(bool(pairs), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
     bad = next((line for line, *words in pairs if len(words) != 2), None)
     require(bad is None, f"line {bad} of {place}", "path label", "one word", "Write both, with a space between.")
     passed = [path for _, path, _ in pairs if LEFTOVER.fullmatch(path.rpartition("/")[2])]
     pairs = [pair for pair in pairs if not LEFTOVER.fullmatch(pair[1].rpartition("/")[2])]
+    require(bool(pairs), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
     labels, names = number([word for *_, word in pairs], names, lambda i: f"label of line {pairs[i][0]} of {place}")
     seen: dict[str, int] = {}
     for (line, path, _), label in zip(pairs, labels):
