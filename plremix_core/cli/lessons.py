@@ -11,7 +11,8 @@ import click
 from ..engine.files import ROOT
 
 CONTROLS = (  # written out, because the names must be known without loading torch
-    "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss"
+    "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss shuffled "
+    "uncleaned"
 ).split()
 LAB = [
     "--ServerApp.ip=127.0.0.1",
