@@ -167,7 +167,8 @@ def registries():
 
 
 def test_the_recipes_of_the_docs_train(registries, monkeypatch, tmp_path):
-    text = (Path(__file__).parents[1] / "notebooks/docs/code.md").read_text().partition("## Extend it")[2].partition("\n## ")[0]
+    page = (Path(__file__).parents[1] / "notebooks/docs/code.md").read_text("utf-8")
+    text = page.partition("## Extend it")[2].partition("\n## ")[0]
     recipes = re.findall("```python\n(.*?)```", text, flags=re.DOTALL)
     assert len(recipes) == 4 and all(len(recipe.splitlines()) <= 20 for recipe in recipes)
     (tmp_path / "folder" / "of" / "mine").mkdir(parents=True)
