@@ -46,8 +46,8 @@ def test_make_calls_tools_with_options_that_they_take(tmp_path, command):
         elif words[:2] == ["-m", "pytest"]:
             assert words[2:6] in ([], ["-n", "2", "--dist", "loadfile"]) or (ROOT / words[2]).is_dir(), words
         elif name == "python":
-            module = ROOT / (words[1].replace(".", "/") + ".py" if words[0] == "-m" else words[0])
-            assert module.is_file(), words
+            path = f"tests/{words[1].replace('.', '/')}" if words[0] == "-m" else words[0].removesuffix(".py")
+            assert (ROOT / f"{path}.py").is_file() or (ROOT / path / "__main__.py").is_file(), words
 
 
 @pytest.mark.slow
