@@ -19,6 +19,11 @@ TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 LINK = re.compile(r"\](?=\s*[(:\[])")  # of Markdown: links, pictures and what they refer to
 CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 MATH = re.compile(r"\$\$(.+?)\$\$|(?<![\\\w$])\$(?!\s)([^$\n]+?(?:\n[^$\n]+?)?)(?<![\s\\])\$(?!\d)", re.DOTALL)
+MATHML = re.compile(
+    r"</?(math|mrow|mi|mo|mn|ms|mtext|mspace|mfrac|msqrt|mroot|mstyle|mpadded|mphantom|menclose|merror|mfenced|mtable|mtr"
+    r"|mlabeledtr|mtd|msub|msup|msubsup|munder|mover|munderover|mmultiscripts|mprescripts|none)(\s[^<>]*)?>"
+)
+ACTIVE = re.compile(r"href|src=|\s(on\w+|style)\s*=", re.IGNORECASE)
 HEADING = re.compile(r'<h([23]) id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,7 +47,13 @@ def mathml(markdown: str, formulas: list[str]) -> str:
     def convert(found: re.Match) -> str:
         display, inline = found.groups()
         latex = html.unescape(display or inline).strip().replace("\\arg", "\\operatorname{arg}")
-        formulas.append(latex2mathml.converter.convert(latex, display="block" if display else "inline"))
+        try:
+            made = latex2mathml.converter.convert(latex, display="block" if display else "inline")
+        except Exception:  # its errors share no class: what is no formula stays text
+            return found.group()
+        if "<" in MATHML.sub("", made) or ACTIVE.search(made):  # \\text{<script>} comes through as it is
+            return found.group()
+        formulas.append(made)
         return f"\ue000{len(formulas) - 1}\ue001"
 
     parts = CODE.split(markdown)
