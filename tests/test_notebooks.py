@@ -120,7 +120,7 @@ def test_a_prediction_comes_with_a_place_to_write_it_and_what_answers_it_is_fold
             assert re.match(r"prediction\w* = \.\.\.", cell.source)
             assert "Your prediction" in cells[number - 1].source
             assert any(
-                cell.metadata.get("jupyter", {}).get("outputs_hidden") for cell in cells[number + 1 : number + 6]
+                cell.metadata.get("jupyter", {}).get("outputs_hidden") for cell in cells[number + 1 : number + 10]
             )
     asked = sum(cell.source.count("**Your prediction.**") for cell in cells if cell.cell_type == "markdown")
     assert asked == sum("prediction" in runner.tags_of(cell) for cell in cells)

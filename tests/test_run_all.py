@@ -295,7 +295,9 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):
         run_all.run(grid.load(stub(tmp_path, seed=1)), tmp_path / "runs", scheduler="tcp://127.0.0.1:9")
 
 
-@pytest.mark.parametrize(("visible", "gpus"), [("2,5", ["2", "5"]), ("", []), ("GPU-1a,", ["GPU-1a"])])
+@pytest.mark.parametrize(
+    ("visible", "gpus"), [("2,5", ["2", "5"]), ("", []), ("GPU-1a,", ["GPU-1a"]), ("-1", []), ("0,-1,1", ["0"])]
+)
 def test_there_is_one_run_a_visible_gpu_or_else_one_a_core(monkeypatch, visible, gpus):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert run_all.gpus() == gpus

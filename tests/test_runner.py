@@ -123,11 +123,11 @@ def test_ctrl_c_stops_the_notebooks_that_run_and_starts_no_other(tmp_path, monke
         while wanted():
             time.sleep(0.01)
 
-    def interrupt(futures):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run_notebook", run_notebook)
-    monkeypatch.setattr(runner, "as_completed", interrupt)
+    monkeypatch.setattr(runner, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         runner.run_lessons([write(tmp_path, "1")] * 3, tmp_path / "out", {}, jobs=1)
     assert len(begun) <= 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import itertools
 import logging
 import os
 import uuid
@@ -126,7 +127,7 @@ def gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [str(number) for number in range(torch.cuda.device_count())]
-    return [name for name in visible.split("-1")[0].split(",") if name]  # those after -1 do not count
+    return [name for name in itertools.takewhile("-1".__ne__, visible.split(",")) if name]  # after -1 none counts
 
 
 def _connect(scheduler: str, jobs: int) -> distributed.Client:
