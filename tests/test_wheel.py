@@ -19,5 +19,5 @@ def test_a_wheel_contains_every_module_and_template(tmp_path):
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("plremix_core/")}
-    files = [path for path in (source / "plremix_core").rglob("*") if path.suffix in (".py", ".html", ".css")]
+    files = [path for path in (source / "plremix_core").rglob("*") if path.suffix in (".py", ".html", ".css", ".json")]
     assert packed == {path.relative_to(source).as_posix() for path in files}
