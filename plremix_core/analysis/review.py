@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
+from ..data.words import readable
 from ..engine.checks import require
 from ..engine.files import write_atomic
 
@@ -65,8 +66,12 @@ def write_page(
         buffer, image = io.BytesIO(), picture(row["index"]).transpose(1, 2, 0)
         Image.fromarray(image.repeat(3 // image.shape[2], axis=2)).save(buffer, "JPEG", quality=85)
         cards.append(row | {"image": base64.b64encode(buffer.getvalue()).decode()})
-    clean = [file.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for file in files]
-    data = dict(files=clean, given=list(map(int, given)), whole=whole, save=f"{path.stem}_labels.csv")
+    data = dict(
+        files=[readable(file) for file in files],
+        given=list(map(int, given)),
+        whole=whole,
+        save=f"{path.stem}_labels.csv",
+    )
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("review.html")
     page = template.render(cards=cards, data=data, names=names, about=about, title=path.stem)
@@ -83,8 +88,7 @@ def read_reviewed(path: Path, files: Sequence[str]) -> pd.DataFrame:
     there = {"index", "file", "given", "label"} <= set(table)
     require(there, str(path), "a file with index, file, given and label", list(table), "Save it from the page again.")
     for index, file in zip(table["index"], table["file"] if len(files) else []):
-        found = files[index] if 0 <= index < len(files) else ""
-        found = found.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        found = readable(files[index]) if 0 <= index < len(files) else ""
         remedy = "The folder has changed since: run plremix suspects again."
         require(file.removeprefix("'") == found.removeprefix("'"), f"image {index}", found or "there", file, remedy)
     return table

@@ -39,19 +39,13 @@ def rank(trainer: Trainer) -> pd.DataFrame:
     outputs = [trainer.per_sample(net) for net in trainer.nets]
     splits = [trainer.split(out, trainer.epoch, which) for which, out in enumerate(outputs)]
     confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
-    data, names = trainer.data, np.array(trainer.data.class_names, dtype=object)
-    columns = {
-        "index": range(len(data.given)),
-        "file": data.files or None,
-        "given": names[data.given.numpy()],
-        "suggested": names[suggested.numpy()],
-        "suggested_number": suggested.numpy(),
-        "p_clean": np.mean([split.p_clean for split in splits], axis=0),
-        "confidence": confidence.numpy(),
-        "loss": sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
-        "wrong": None if data.true is None else (data.true != data.given).numpy(),
-    }
-    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    table = _tabulate(
+        trainer.data,
+        suggested.numpy(),
+        p_clean=np.mean([split.p_clean for split in splits], axis=0),
+        confidence=confidence.numpy(),
+        loss=sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
+    )
     return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
 
 
@@ -93,22 +87,21 @@ def find(data: Dataset, config: Config, *, progress: bool = True, on_epoch: Hook
 
     row = trainer.fit(progress=progress, on_epoch=add).table.iloc[-1]
     shown = 1 if config.spec.semi else config.epochs
-    margins, p, names = sums["margin"] / shown, sums["p"] / shown, np.array(data.class_names, dtype=object)
+    margins, p = sums["margin"] / shown, sums["p"] / shown
     place = pd.Series(margins).groupby(held).rank(pct=True).to_numpy()
-    columns = {
-        "index": range(len(given)),
-        "file": data.files or None,
-        "given": names[given],
-        "suggested": names[p.argmax(axis=1)],
-        "suggested_number": p.argmax(axis=1),
-        "probability": p.max(axis=1),
-        "margin": margins,
-        "wrong": None if data.true is None else (data.true != data.given).numpy(),
-    }
-    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    table = _tabulate(data, p.argmax(axis=1), probability=p.max(axis=1), margin=margins)
     chance = np.bincount(given).max() / len(given)
     facts = dict(held=count, accuracy=row["holdout_accuracy"], chance=chance, seconds=time.perf_counter() - start)
     return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True), facts
+
+
+def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> Table:
+    """A row an image: what is known of it, the suggested class (its number) and what was measured."""
+    names = np.array(data.class_names, dtype=object)
+    columns = {"index": range(len(data.given)), "file": data.files or None, "given": names[data.given.numpy()]}
+    columns |= {"suggested": names[suggested], "suggested_number": suggested} | measured
+    columns |= {"wrong": None if data.true is None else (data.true != data.given).numpy()}
+    return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
 def settings_for(data: Dataset, method: str = "ce", **changes: object) -> Config:

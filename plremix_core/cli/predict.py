@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ..data.folders import IMAGES, _walk
+from ..data.folders import IMAGES, walk
 from ..engine.checks import require
 
 RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
@@ -22,7 +22,7 @@ def predict(run, folder, network, out, data) -> None:
 
     The CSV has a row an image: file (below FOLDER), predicted, probability.
     """
-    inside = (path for path in _walk(folder, []) if path.suffix.lower() in IMAGES)
+    inside = (path for path in walk(folder, []) if path.suffix.lower() in IMAGES)
     files = sorted(path.relative_to(folder).as_posix() for path in inside)
     require(bool(files), "folder", "one with images", str(folder), "Check the path.")
     from ..analysis import deploy, review

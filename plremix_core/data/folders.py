@@ -63,7 +63,7 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     require(not unknown, "class folders", f"among the {len(names)} classes of training", unknown[:3], "Rename them.")
     pairs, passed, other, deep = [], [], [], []
     for label, name in enumerate(names):
-        entries = sorted(path.relative_to(root).as_posix() for path in _walk(top / name, passed))
+        entries = sorted(path.relative_to(root).as_posix() for path in walk(top / name, passed))
         images = [(path, label) for path in entries if path.lower().endswith(IMAGES)]
         remedy = f"Move it out of {top} if it is no class; links to folders are not followed."
         require(bool(images) or name not in found, "class folder", "one with images", name, remedy)
@@ -116,7 +116,7 @@ def _require_classes(top: Path, found: list[str]) -> None:
         require(False, "class folders", "at least two classes", found[:8], remedy)
 
 
-def _walk(folder: Path, passed: list[str]) -> list[Path]:
+def walk(folder: Path, passed: list[str]) -> list[Path]:
     """List the files in a folder at any depth, and the links to folders in it; leftovers are added to `passed`."""
     if folder.is_symlink():
         return [folder]
