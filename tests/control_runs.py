@@ -66,9 +66,11 @@ def run_all(paths: list[Path], folder: Path, timeout: float, jobs: int) -> list[
 
 
 def _record(notebook: str, control: str, rows: list[dict]) -> None:
-    """Replace the rows of one pair."""
+    """Replace the rows of one pair; those of pairs that no notebook has any more go."""
     old = pd.read_csv(RECORD, keep_default_na=False, dtype=str) if RECORD.exists() else pd.DataFrame(columns=KEYS)
-    old = old[(old["notebook"] != notebook) | (old["control"] != control)]
+    known = {(path.stem, control) for path, control in pairs(sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))}
+    stays = [pair in known and pair != (notebook, control) for pair in zip(old["notebook"], old["control"])]
+    old = old[stays]
     table = pd.concat([old, pd.DataFrame(rows)]) if rows else old
     write_atomic(RECORD, table.sort_values(KEYS).to_csv(index=False).encode())
 

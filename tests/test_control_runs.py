@@ -69,11 +69,15 @@ def test_the_record_keeps_a_pair_only_if_all_its_claims_failed(path, tmp_path, m
     ]
     result = Result("99_x", "t", "failed" if reason else "ok", reason, 1.0, 0, 2, claims)
     monkeypatch.setattr(control_runs, "run_notebook", lambda *_, **__: result)
-    monkeypatch.setattr(control_runs, "pairs", lambda paths: [(path, "coin")])
+    other = path.with_name("98_y.ipynb")
+    monkeypatch.setattr(
+        control_runs, "pairs", lambda paths: [(p, "coin") for p in ([path], [path, other])[paths != [path]]]
+    )
     monkeypatch.setattr(control_runs, "RECORD", tmp_path / "controls.csv")
     old = dict(notebook="98_y", control="coin", claim="C8.1", code="a", values="1", rule="> 1", failed="True")
     stale = old | dict(notebook="99_x", claim="C9.7")
-    pd.DataFrame([old, stale]).to_csv(control_runs.RECORD, index=False)
+    gone = old | dict(control="swap_methods")  # no notebook has it any more
+    pd.DataFrame([old, gone, stale]).to_csv(control_runs.RECORD, index=False)
     assert control_runs.run_all([path], tmp_path / "out", 10, 1) == expected
     record = pd.read_csv(control_runs.RECORD)
     assert record["claim"].tolist() == ["C8.1", *([] if expected else ["C9.1", "C9.2"])]
