@@ -97,13 +97,13 @@ OUT_OF_RANGE = [
         ("threshold", value, f"in (0, 1), got {value}. It is a fraction, not a percentage.")
         for value in (0.0, 1.0, -0.5)
     ],
-    ("contrast", "flat", f"one of {', '.join(CONTRASTS)}, got 'flat'. Check the spelling."),
+    ("contrast", "flat", f"one of {', '.join(CONTRASTS)}, got 'flat'. Did you mean flat_nce?"),
     ("naive_contrast", "flat", "empty or a key of losses.CONTRASTS, got 'flat'. Check the spelling."),
     ("projector", "linear", "one of mlp, none, got 'linear'. Check the spelling."),
-    ("method", "plr", f"one of {', '.join(METHODS)}, got 'plr'. Check the spelling."),
+    ("method", "plr", f"one of {', '.join(METHODS)}, got 'plr'. Did you mean plr-1d?"),
     ("noise", "symmetric", f"one of {', '.join(NOISES)}, got 'symmetric'. Check the spelling."),
     ("prototypes_from", "both", "one of own, peer, got 'both'. Check the spelling."),
-    ("supervised_view", "strng", "one of weak, strong, got 'strng'. Check the spelling."),
+    ("supervised_view", "strng", "one of weak, strong, got 'strng'. Did you mean strong?"),
     ("backbone", "resnet18", "one of preact, resnet50, inception_resnet_v2, got 'resnet18'."),
     ("policy", "svhn", "one of cifar10, imagenet, got 'svhn'."),
     ("lr_decay", "cosine", "one of steps, linear, got 'cosine'."),

@@ -1,10 +1,21 @@
 """One place for the wording of errors: name, rule, value, remedy."""
 
+import difflib
+from collections.abc import Sequence
+
 
 def require(holds: bool, name: str, rule: str, value: object, remedy: str) -> None:
     """Raise ``ValueError("<name> must be <rule>, got <value>. <remedy>")`` unless `holds`."""
     if not holds:
         raise ValueError(f"{name} must be {rule}, got {value!r}. {remedy}")
+
+
+def require_known(value: object, known: Sequence[str], name: str, rule: str = "") -> None:
+    """Refuse a word that is not among the `known`, naming the nearest; `rule` stands in the place of their list."""
+    near = difflib.get_close_matches(str(value), known, n=1)
+    remedy = f"Known: {', '.join(known)}." if rule else "Check the spelling."
+    rule = rule or f"one of {', '.join(known)}"
+    require(value in known, name, rule, value, f"Did you mean {near[0]}?" if near else remedy)
 
 
 def check_labels(labels: object, num_classes: int, size: int | None = None, name: str = "labels") -> None:

@@ -4,40 +4,35 @@ import re
 
 import yaml
 
+KINDS = {  # of plain words; all others are text
+    "bool": "true|True|false|False",
+    "null": "null|~|",
+    "int": "[-+]?(0|[1-9][0-9]*)",
+    "float": r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?",
+}
+
 
 class _Loader(yaml.SafeLoader):
-    """A loader that knows true, false, null, decimal numbers and nothing else by their looks."""
-
     yaml_implicit_resolvers: dict = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: dict[object, int] = {}
+        lines: dict[str, int] = {}
         for key, _ in node.value:
-            name, line = (key.tag, key.value) if isinstance(key.value, str) else id(key), key.start_mark.line + 1
-            if name in seen:
-                text = f"{key.value!r} stands twice in one mapping, in lines {seen[name]} and {line}"
-                raise yaml.MarkedYAMLError(problem=text)
-            seen[name] = line
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                raise ValueError(f"{name!r} stands twice in one mapping, in lines {lines[name]} and {line}")
+            lines[name] = line
         return super().construct_mapping(node, deep)
 
 
-for _kind, _pattern, _first in (
-    ("bool", r"true|True|false|False", "tTfF"),
-    ("null", r"null|~|", ["n", "~", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]+|[0-9]\.|(?<=[0-9])(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
-        "-+.0123456789",
-    ),
-    ("merge", r"<<", "<"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), list(_first))
+for _kind, _pattern in KINDS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(f"^(?:{_pattern})$"), None)
 
 
-def read_yaml(text: str) -> object:
-    """Read YAML; ValueError with one line on what is wrong."""
+def read_yaml(text: str, name: str = "text") -> object:
+    """Read YAML; ValueError with one line on what is wrong with the text of this `name`."""
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name} must be YAML, got {reason}. Check quotes and colons.") from error

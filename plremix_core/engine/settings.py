@@ -1,16 +1,16 @@
 """Settings in a frozen dataclass whose fields know their meaning and their rule; knows no setting itself."""
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
+import operator
 import typing
 from dataclasses import dataclass
 
-from .checks import require
+from .checks import require, require_known
 
-COMPARE = {"gt": "__gt__", "ge": "__ge__", "lt": "__lt__", "le": "__le__"}
+COMPARE = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
 
 
 def setting(group: str, default: object, meaning: str, **rules: object) -> typing.Any:
@@ -29,19 +29,16 @@ class Settings:
         for field in dataclasses.fields(self):
             value = _typed(field.name, field.type, _tuples(getattr(self, field.name)), field.default)
             object.__setattr__(self, field.name, value)
-            if value == field.default:
-                continue  # right, and the names of methods and losses need no import
-            _check(field.name, value, field.metadata)
+            if value != field.default:  # which is right: then the names of methods and losses need no import
+                _check(field.name, value, field.metadata)
 
     @classmethod
     def of(cls, values: dict) -> typing.Self:
         """Build from plain values (lists become tuples), refusing unknown names with the nearest right one."""
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names)}."
-            require(name in names, "setting", f"a field of {cls.__name__}", name, remedy)
-        return cls(**{name: _tuples(value) for name, value in values.items()})
+            require_known(name, names, "setting", f"a field of {cls.__name__}")
+        return cls(**values)
 
     def replace(self, **changes: object) -> typing.Self:
         """Return a checked copy with `changes`."""
@@ -49,18 +46,16 @@ class Settings:
 
     def fingerprint(self) -> str:
         """First 12 hex digits of the SHA-256 of the settings off their default; the device does not count."""
-        fields = [field for field in dataclasses.fields(self) if field.name != "device"]
-        settings = {f.name: getattr(self, f.name) for f in fields if getattr(self, f.name) != f.default}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)} | {"device": self.device}
+        settings = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
     def require_same(self, other: typing.Self | None, owner: str) -> None:
         """Refuse other settings than these, those of `owner`; the device does not count."""
-        if other is not None and other.fingerprint() != self.fingerprint():
-            names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
-            new = {name: getattr(other, name) for name in names if getattr(other, name) != getattr(self, name)}
-            old = ", ".join(f"{name}={getattr(self, name)!r}" for name in new)
-            got = ", ".join(f"{name}={value!r}" for name, value in new.items())
-            require(False, "settings", f"those of {owner} ({old})", got, "Take another folder for other settings.")
+        own, others = dataclasses.asdict(self), dataclasses.asdict(other or self)
+        names = [name for name in own if own[name] != others[name] and name != "device"]
+        old, new = (", ".join(f"{name}={values[name]!r}" for name in names) for values in (own, others))
+        require(not names, "settings", f"those of {owner} ({old})", new, "Take another folder for other settings.")
 
 
 def choices(rules: typing.Mapping) -> tuple[str, ...]:
@@ -72,14 +67,11 @@ def choices(rules: typing.Mapping) -> tuple[str, ...]:
 def _check(name: str, value: object, rules: typing.Mapping) -> None:
     """Refuse a value that breaks one of the rules beside its field."""
     if "one_of" in rules:
-        known = choices(rules)
-        shown = ", ".join(choice or "(empty)" for choice in known)
-        require(value in known, name, f"one of {shown}", value, "Check the spelling.")
+        require_known(value, choices(rules), name)
     if "rule" in rules:
         holds, rule, remedy = rules["rule"]
         require(bool(holds(value)), name, rule, value, remedy)
-    bounds = {key: rules[key] for key in COMPARE if key in rules}
-    holds = all(getattr(float(value), COMPARE[key])(bound) for key, bound in bounds.items())
+    holds = all(compare(value, rules[key]) for key, compare in COMPARE.items() if key in rules)
     low, high = rules.get("ge", rules.get("gt")), rules.get("le", rules.get("lt"))
     rule = f"{'>=' if 'ge' in rules else '>'} {low}"
     if high is not None:

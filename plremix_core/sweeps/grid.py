@@ -1,17 +1,15 @@
 """Grids: a small YAML file of lists, expanded to runs whose settings are all checked before anything starts."""
 
-import difflib
 import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import NOISES, RATED, Config
 from ..data.catalogue import SOURCES, require_fits
-from ..engine.checks import require
+from ..engine.checks import require, require_known
 from ..engine.files import ROOT, read_text
 from ..engine.plain_yaml import read_yaml
 from ..lessons.runner import inspect, parameters_of, read
@@ -60,11 +58,8 @@ def load(path: Path) -> Grid:
     `seed`, `profile`, `settings` and `vary` as its parameters.
     """
     try:
-        plan = read_yaml(read_text(path))
-    except ValueError as error:
-        raise ValueError(f"grid must be YAML, got {path.name}: {error}. Check quotes and colons.") from error
-    require(isinstance(plan, dict), "grid", "a mapping", plan, f"See the keys of the grids beside {path.name}.")
-    try:
+        plan = read_yaml(read_text(path), "grid")
+        require(isinstance(plan, dict), "grid", "a mapping", plan, f"See the keys of the grids beside {path.name}.")
         runs = expand(plan)
         rows = list(dict.fromkeys(run.labels["method"] for run in runs))
         reference = plan.get("reference", "plremix" if "plremix" in rows else rows[0])
@@ -85,7 +80,8 @@ def expand(plan: dict) -> list[GridRun]:
     require(own or number in known, "notebook", f"one of {', '.join(known)}, or a path", number, remedy)
     notebook = Path(number).resolve() if own else known[number]
     trains = "settings" in parameters_of(read(notebook))
-    _refuse_unknown(plan, TRAINING if trains else COMMON, "key of a grid")
+    for key in plan:
+        require_known(key, TRAINING if trains else COMMON, "key of a grid")
     timeout = plan.get("timeout", 10**6)
     require(type(timeout) in (int, float) and timeout > 0, "timeout", "seconds > 0", timeout, "Example: 3600.")
     common = notebook.name if notebook.parent == NOTEBOOKS else str(notebook), timeout
@@ -121,7 +117,7 @@ def _training(plan: dict, common: tuple, row: str, own: dict, seed: int, dataset
     own = [dataset] * str(dataset).endswith(".npz")
     names = ("method", method, METHODS), ("dataset", dataset, [*TABLE, *own]), ("noise", noise[0], NOISES)
     for what, value, known in names:
-        _refuse_unknown([value], list(known), what)
+        require_known(value, list(known), what)
     parameters = dict(dataset=dataset, noise=noise[0], rate=noise[1], method=method, seed=seed)
     parameters["profile"] = plan.get("profile", "quick")
     config = preset(**parameters, **settings)
@@ -149,11 +145,13 @@ def _plain(plan: dict, common: tuple, row: str, changes: dict, seed: int) -> Gri
 def _check_prediction(entry: object, rows: list[str], noises: list[str]) -> dict[str, str]:
     """A prediction as words; refused unless it is whole and about rows and noises of the grid."""
     require(isinstance(entry, dict), "prediction", "a mapping", entry, f"Its keys: {', '.join(PREDICTION)}.")
-    _refuse_unknown(entry, PREDICTION, "key of a prediction")
+    for key in entry:
+        require_known(key, PREDICTION, "key of a prediction")
     missing = [key for key in PREDICTION[:5] if key not in entry]
     require(not missing, "prediction", f"given with {', '.join(missing)}", entry, "Write it before the first run.")
-    for key, known in (("higher", rows), ("lower", rows), ("noise", noises), ("measure", list(FIGURES))):
-        _refuse_unknown([entry[key]] if key in entry else [], known, key)
+    for key, known in dict(higher=rows, lower=rows, noise=noises, measure=list(FIGURES)).items():
+        if key in entry:
+            require_known(entry[key], known, key)
     require(entry["higher"] != entry["lower"], "higher", "another row than lower", entry["higher"], "Name two rows.")
     return {key: str(value) for key, value in entry.items()}
 
@@ -196,13 +194,6 @@ def _mapping(plan: dict, key: str) -> dict:
     named = isinstance(value, dict) and all(isinstance(name, str) for name in value)
     require(named, key, "a mapping of names", value, "Example: {epochs: 30}.")
     return value
-
-
-def _refuse_unknown(given: Iterable, known: list[str], what: str) -> None:
-    for name in given:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        remedy = f"Did you mean {near[0]}?" if near else "Check the spelling."
-        require(name in known, what, f"one of {', '.join(known)}", name, remedy)
 
 
 def _slug(words: list[str]) -> str:
