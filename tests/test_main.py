@@ -9,6 +9,7 @@ import webbrowser
 
 import pandas as pd
 import pytest
+import settings_table
 from click.testing import CliRunner
 
 from plremix_core.__main__ import main, run
@@ -87,15 +88,16 @@ def test_train_help_says_what_every_setting_means_under_the_heading_of_its_group
 
 
 def test_the_committed_table_of_settings_is_that_of_the_fields():
-    """Made by `plremix train --settings > data/settings.md`."""
-    done = invoke("train", "--settings")
-    assert done.output == (ROOT / "data" / "settings.md").read_text()
-    assert all(f"| `{field.name}` |" in done.output for field in dataclasses.fields(Config))
+    text = settings_table.PAGE.read_text()
+    assert text == settings_table.tabulate()
+    assert all(f"| `{field.name}` |" in text for field in dataclasses.fields(Config))
 
 
 def test_what_is_no_yaml_is_refused():
     done = invoke("train", "--blocks", "[1, 2")
-    assert done.exit_code == 2 and "Invalid value for '--blocks': '[1, 2' is no YAML" in done.output
+    assert (
+        done.exit_code == 2 and "Invalid value for '--blocks'" in done.output and "expected ',' or ']'" in done.output
+    )
 
 
 def test_options_that_your_own_images_make_void_are_refused(tmp_path):

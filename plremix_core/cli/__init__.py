@@ -1,11 +1,25 @@
 """The command line; what a command needs is imported when it is called, so that help and version answer at once."""
 
+import contextlib
 import importlib
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from ..engine.plain_yaml import read_yaml
+from ..engine.checks import require
+from ..engine.plain_yaml import read_yaml as read_value  # a value of an option: a number, a word, a list
 
+FIRST = 21  # steps that the length of a training is told by
+PLACE = click.Path(path_type=Path)
+FOLDER, FILE = (
+    click.Path(path_type=Path, exists=True, **kind) for kind in (dict(file_okay=False), dict(dir_okay=False))
+)
 COMMANDS = {  # name: the file that has it, and what it does
     "train": ("train", "Train one method on one data set."),
     "suspects": ("suspects", "Rank the labels of a folder, of features or of a run by how suspect they are."),
@@ -26,9 +40,8 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return (
-            getattr(importlib.import_module(f".{COMMANDS[name][0]}", __package__), name) if name in COMMANDS else None
-        )
+        file = COMMANDS.get(name, [None])[0]
+        return file and getattr(importlib.import_module(f".{file}", __package__), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -50,15 +63,51 @@ def main() -> None:
     """
 
 
-def read_value(text: str) -> object:
-    """Read a value of an option that is written as YAML: a number, a word, a list."""
+def typed(names: Iterable[str]) -> list[str]:
+    """Options of these parameters that stand on the command line."""
+    context = click.get_current_context()
+    flags = {option.name: option.opts[0] for option in context.command.params}
+    return [flags[name] for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+
+
+def refuse(names: Iterable[str], beside: str, rule: str, remedy: str) -> None:
+    """Refuse options that would be ignored beside another one."""
+    given = typed(names)
+    require(not given, f"options beside {beside}", rule, ", ".join(given), remedy)
+
+
+def require_outside(place: Path, images: Path, name: str = "out") -> None:
+    """Refuse to write among images, where it could be taken for one of the classes."""
+    inside = place.resolve().is_relative_to(images.resolve())
+    require(not inside, name, f"outside the folder of images {images}", str(place), "Choose another place.")
+
+
+@contextlib.contextmanager
+def stoppable(how: str) -> Iterator[None]:
+    """On Ctrl-C say how to go on, and end."""
     try:
-        return read_yaml(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no YAML") from None  # click names the option and the text
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"stopped; {how}", err=True)
+        sys.exit(130)
 
 
-def read_list(text: str) -> object:
-    """Read a list in any form that people write: [1, 1], (1, 1) or 1,1."""
-    text = text.strip().translate(str.maketrans("()", "[]"))
-    return read_value(text if text.startswith("[") else f"[{text}]")
+def tell_time(trainer: object) -> None:
+    """Say how long a training will take, as soon as its first steps are made, and again after its warm-up."""
+    from tqdm.auto import tqdm
+
+    config, begun, times = trainer.config, trainer.epoch, defaultdict(list)
+    steps = 2 * (config.steps_per_epoch or max(1, len(trainer.given) // (2 * config.batch_size)))  # of both networks
+    few, later = min(steps, FIRST), config.warm_up * config.spec.semi
+
+    def made(*_: object) -> None:
+        seen = times[trainer.epoch]
+        seen.append(time.perf_counter())
+        if trainer.epoch in (begun, later) and len(seen) == few:
+            pace = (seen[-1] - seen[0]) / (few - 1)
+            left = timedelta(seconds=round(pace * steps * (config.epochs - trainer.epoch)))
+            longer = "; steps after warm-up take longer" * (trainer.epoch < later)
+            tqdm.write(f"about {left} left, measured on the first {few} steps{longer}")
+
+    for optimizer in trainer.optimizers:
+        optimizer.register_step_post_hook(made)
