@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -25,7 +26,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from plremix_core import evaluate, losses, steps
 from plremix_core.config import Config, from_dict
-from plremix_core.data import augment, from_arrays
+from plremix_core.data import augment
 from plremix_core.engine.files import ROOT
 from plremix_core.model import Network
 from plremix_core.trainer import Trainer
@@ -107,12 +108,10 @@ def gpu(monkeypatch):
 
 
 def trainer(**changes):
-    rng = np.random.default_rng(0)
-    pixels, true = rng.integers(256, size=(N, 8, 8, 3), dtype=np.uint8), np.arange(N) % C
-    given = np.where(np.arange(N) < 8, (true + 1) % C, true)
-    data = from_arrays(pixels, given, pixels[:8], true[:8], tuple("abcd"), true=true)
     settings = dict(width=4, blocks=(1, 1), batch_size=8, steps_per_epoch=1, warm_up=1, epochs=9, kappa=((0, 1),))
-    return Trainer(Config(dataset="arrays", noise="none", device="cuda", **(settings | changes)), data)
+    return Trainer(
+        Config(dataset="arrays", noise="none", device="cuda", **(settings | changes)), tiny.speckles(N, C, wrong=8)
+    )
 
 
 def without_backward(self, which, terms):

@@ -4,13 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from plremix_core import batches, evaluate, losses, steps
 from plremix_core.config import Config
-from plremix_core.data import augment, from_arrays
+from plremix_core.data import augment
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
 from plremix_core.model import Network
@@ -28,11 +29,8 @@ def network(**options):
 
 
 def trainer(**changes):
-    rng = np.random.default_rng(0)
-    pixels, labels = rng.integers(256, size=(N, 8, 8, 3), dtype=np.uint8), np.arange(N) % C
-    data = from_arrays(pixels, labels, pixels[:8], labels[:8], tuple("abcd"), true=labels)
     settings = dict(width=4, blocks=(1, 1), batch_size=8, steps_per_epoch=3, warm_up=1, epochs=9, kappa=((0, 1),))
-    return Trainer(Config(dataset="arrays", noise="none", **(settings | changes)), data)
+    return Trainer(Config(dataset="arrays", noise="none", **(settings | changes)), tiny.speckles(N, C))
 
 
 def halves():

@@ -1,7 +1,6 @@
 """Whole trainings on few images: learning, repeating, resuming, stopping, and small or empty parts."""
 
 import dataclasses
-import hashlib
 import logging
 import os
 import random
@@ -13,61 +12,17 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import torch
 
 from plremix_core import data, steps
 from plremix_core.analysis import clusters, negatives
-from plremix_core.config import Config
 from plremix_core.engine import checkpoint
-from plremix_core.engine.history import COLUMNS
+from plremix_core.engine.history import COLUMNS, History
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
 from plremix_core.methods import METHODS, Method
 from plremix_core.trainer import Trainer
-
-TINY = dict(
-    dataset="fashion_mnist", width=4, blocks=(1,), stem_stride=4, batch_size=8, pad=1, flip=False, fill=0, epochs=3,
-    warm_up=1, steps_per_epoch=2, kappa=((0, 1),), ramp_epochs=1, lr_drops=(2,), device="cpu",
-)  # fmt: skip
-CLASSES = ("left", "right", "top", "bottom")
-
-
-def settings(**changes):
-    return Config(**(TINY | changes))
-
-
-def bars(n, seed, size=8):
-    """Images of which one half is bright: four classes that any network can tell apart."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % 4
-    images = rng.integers(0, 60, (n, size, size), dtype=np.uint8)
-    half = size // 2
-    places = (np.s_[:, :half], np.s_[:, half:], np.s_[:half, :], np.s_[half:, :])
-    for image, label in zip(images, labels):
-        image[places[label]] += 150
-    return images, labels
-
-
-def dataset(n=64, wrong=0.3, seed=0, known=True):
-    images, true = bars(n, seed)
-    rng = np.random.default_rng(seed)
-    given = true.copy()
-    chosen = rng.permutation(n)[: int(wrong * n)]
-    given[chosen] = (true[chosen] + 1 + rng.integers(3, size=len(chosen))) % 4
-    return data.from_arrays(images, given, *bars(40, seed + 1), CLASSES, true=true if known else None, name="bars")
-
-
-def bits(trainer):
-    """Sum over everything that training changes: weights, statistics, prototypes, momentum, selection."""
-    digest = hashlib.sha256()
-    for net, optimizer in zip(trainer.nets, trainer.optimizers):
-        for tensor in net.state_dict().values():
-            digest.update(tensor.numpy().tobytes())
-        for entry in optimizer.state_dict()["state"].values():
-            digest.update(entry["momentum_buffer"].numpy().tobytes())
-    for tensor in trainer.adaptive:
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def table(history):
@@ -82,15 +37,15 @@ def trained(config, images, folder=None):
 @pytest.fixture(scope="module")
 def straight():
     """One run without interruption."""
-    return trained(settings(epochs=4), dataset())
+    return trained(tiny.settings(epochs=4), tiny.bars())
 
 
 # ----------------------------------------------------------------------------------------------------- learning
 
 
 def test_short_training_on_wrong_labels_beats_chance_by_far():
-    config = settings(epochs=5, warm_up=2, steps_per_epoch=12, lr=0.05, width=8, batch_size=16, lr_drops=(), pad=0)
-    _, history = trained(config, dataset(160, wrong=0.3))
+    config = tiny.settings(epochs=5, warm_up=2, steps_per_epoch=12, lr=0.05, width=8, batch_size=16, lr_drops=(), pad=0)
+    _, history = trained(config, tiny.bars(160, wrong=0.3))
     assert history.table["test_accuracy"].iloc[-1] >= 0.25 + 0.4
     assert history.table["auc_1"].iloc[-1] >= 0.5 + 0.25
     assert history.table["x_1"].iloc[1] < history.table["x_1"].iloc[0]
@@ -98,7 +53,7 @@ def test_short_training_on_wrong_labels_beats_chance_by_far():
 
 @pytest.mark.slow
 def test_training_on_the_bundled_images_beats_chance_by_far():
-    config = settings(
+    config = tiny.settings(
         dataset="fashion_mnist", train_size=1000, width=8, blocks=(1, 1), epochs=8, warm_up=4, steps_per_epoch=25,
         batch_size=32, lr=0.05, lr_drops=(), rate=0.5, kappa=((0, 3), (6, 2)),
     )  # fmt: skip
@@ -114,7 +69,7 @@ def test_training_on_the_bundled_images_beats_chance_by_far():
 
 @pytest.mark.parametrize(("method", "contrast"), [*[(m, "flat_nce") for m in METHODS], ("plremix", "info_nce")])
 def test_every_method_runs(method, contrast):
-    trainer, history = trained(settings(method=method, contrast=contrast, epochs=2), dataset())
+    trainer, history = trained(tiny.settings(method=method, contrast=contrast, epochs=2), tiny.bars())
     spec = trainer.config.spec
     assert len(history.table) == 2
     assert np.isfinite(history.table.filter(regex="^(total|x|u|penalty|contrast)_").to_numpy()).all()
@@ -132,7 +87,7 @@ def test_a_method_without_a_split_relaxes_its_negatives_by_the_peer_after_warm_u
         return negative_mask(config, logits, given, epoch)
 
     monkeypatch.setattr(steps, "negative_mask", spy)
-    _, history = trained(settings(method="ce-plr", epochs=2), dataset())
+    _, history = trained(tiny.settings(method="ce-plr", epochs=2), tiny.bars())
     assert seen == [(1, (16, 4))] * 4  # two steps of both networks, none in warm-up
     assert "clean_1" not in history.table
     everyone, relaxed = history.table["negatives_1"]
@@ -146,14 +101,14 @@ def test_a_method_without_a_split_relaxes_its_negatives_by_the_peer_after_warm_u
     ids=str,
 )  # fmt: skip
 def test_every_variant_runs(changes):
-    _, history = trained(settings(**changes), dataset())
+    _, history = trained(tiny.settings(**changes), tiny.bars())
     assert np.isfinite(history.table["total_1"]).all()
 
 
 def test_one_pass_over_the_labeled_set_is_an_epoch_unless_steps_are_given(monkeypatch):
     count = []
     monkeypatch.setattr(Trainer, "descend", lambda self, m, terms: count.append(m))
-    trainer = Trainer(settings(steps_per_epoch=0, batch_size=8), dataset(64))
+    trainer = Trainer(tiny.settings(steps_per_epoch=0, batch_size=8), tiny.bars(64))
     trainer.train_supervised(0, 0)
     assert len(count) == 64 // 16
     p_clean = np.where(np.arange(64) < 30, 0.9, 0.1)
@@ -184,7 +139,7 @@ def test_each_network_gets_split_and_logits_of_its_peer_and_moves_prototypes_by_
 
     for name, spy in (("per_sample", spy_pass), ("train_semi", spy_train), ("move_prototypes", spy_move)):
         monkeypatch.setattr(Trainer, name, spy)
-    trained(settings(epochs=2, prototypes_from=source), dataset())
+    trained(tiny.settings(epochs=2, prototypes_from=source), tiny.bars())
     assert trained_on == [(0, [False, True], [False, True]), (1, [True, False], [True, False])]
     assert moved_by == [(m, [(m == 0) == (source == "own"), (m == 1) == (source == "own")]) for m in (0, 1)]
 
@@ -197,7 +152,9 @@ def test_mixing_is_fresh_in_every_step_and_the_unsupervised_weight_ramps_up_with
         return semi_step(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, *rest)
 
     monkeypatch.setattr(steps, "semi_step", spy)
-    trained(settings(epochs=3, warm_up=1, steps_per_epoch=2, lambda_u=8.0, ramp_epochs=4, mixup_alpha=0.5), dataset())
+    trained(
+        tiny.settings(epochs=3, warm_up=1, steps_per_epoch=2, lambda_u=8.0, ramp_epochs=4, mixup_alpha=0.5), tiny.bars()
+    )
     mixes, permutations, weights = zip(*seen)
     assert weights == pytest.approx((0, 1, 0, 1, 2, 3, 2, 3))  # two steps of each network in two epochs
     assert all(0.5 <= mix <= 1 for mix in mixes)
@@ -217,38 +174,38 @@ def test_the_first_split_is_made_with_prototypes_that_are_the_class_means(monkey
         return split(self, outputs, epoch, which)
 
     monkeypatch.setattr(Trainer, "split", spy)
-    trained(settings(warm_up=1), dataset())
+    trained(tiny.settings(warm_up=1), tiny.bars())
     assert len(means) == 2
     for found, expected in means:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_plain_cross_entropy_has_no_prototypes():
-    trainer, _ = trained(settings(method="ce", epochs=2), dataset())
+    trainer, _ = trained(tiny.settings(method="ce", epochs=2), tiny.bars())
     assert all((net.prototypes == 0).all() for net in trainer.nets)
 
 
 def test_a_class_without_given_labels_gives_no_nan_and_is_named_in_the_log(caplog):
-    images = dataset()
+    images = tiny.bars()
     images = dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
-    trainer, history = trained(settings(), images)
+    trainer, history = trained(tiny.settings(), images)
     assert np.isfinite(history.table["total_1"]).all()
     assert all(net.prototypes.isfinite().all() for net in trainer.nets)
-    assert f"1 classes have no given label ({CLASSES[3]})" in caplog.text
+    assert f"1 classes have no given label ({tiny.BARS[3]})" in caplog.text
 
 
 # ------------------------------------------------------------------------------------------------ repeatability
 
 
 def test_same_seed_gives_equal_bits_and_another_seed_others(straight):
-    again = trained(settings(epochs=4), dataset())
-    assert bits(again[0]) == bits(straight[0])
+    again = trained(tiny.settings(epochs=4), tiny.bars())
+    assert tiny.checksum(again[0]) == tiny.checksum(straight[0])
     pd.testing.assert_frame_equal(table(again[1]), table(straight[1]), check_exact=True)
-    assert bits(trained(settings(epochs=4, seed=1), dataset())[0]) != bits(straight[0])
+    assert tiny.checksum(trained(tiny.settings(epochs=4, seed=1), tiny.bars())[0]) != tiny.checksum(straight[0])
 
 
 def test_a_step_is_sgd_with_the_momentum_weight_decay_and_rate_of_the_settings():
-    trainer = Trainer(settings(lr=0.1, momentum=0.8, weight_decay=0.01), dataset())
+    trainer = Trainer(tiny.settings(lr=0.1, momentum=0.8, weight_decay=0.01), tiny.bars())
     weight = trainer.nets[0].classifier.weight
     before, expected, buffer = weight.detach().clone(), weight.detach().clone(), 0.0
     for _ in range(2):
@@ -270,11 +227,11 @@ def test_global_random_states_are_left_alone_and_do_not_matter(straight):
     np.random.seed(5)  # noqa: NPY002
     random.seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
-    trainer, _ = trained(settings(epochs=4), dataset())
+    trainer, _ = trained(tiny.settings(epochs=4), tiny.bars())
     assert (torch.get_rng_state() == before[0]).all()
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
     assert random.getstate() == before[2]
-    assert bits(trainer) == bits(straight[0])
+    assert tiny.checksum(trainer) == tiny.checksum(straight[0])
 
 
 def test_generator_depends_on_every_key():
@@ -299,45 +256,45 @@ def test_resume_gives_the_bits_of_a_run_without_interruption(straight, tmp_path,
             raise Stop
 
     with pytest.raises(Stop):
-        Trainer(settings(epochs=4), dataset(), tmp_path).fit(progress=False, on_epoch=interrupt)
-    resumed = Trainer.resume(tmp_path, dataset())
+        Trainer(tiny.settings(epochs=4), tiny.bars(), tmp_path).fit(progress=False, on_epoch=interrupt)
+    resumed = Trainer.resume(tmp_path, tiny.bars())
     assert resumed.epoch == stop
     history = resumed.fit(progress=False)
-    assert bits(resumed) == bits(straight[0])
+    assert tiny.checksum(resumed) == tiny.checksum(straight[0])
     pd.testing.assert_frame_equal(table(history), table(straight[1]), check_exact=True)
 
 
 def test_resume_falls_back_from_a_damaged_checkpoint_and_ends_with_the_same_bits(straight, tmp_path, caplog):
-    trained(settings(epochs=4), dataset(), tmp_path)
+    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     newest = max(tmp_path.glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:1000])
-    resumed = Trainer.resume(tmp_path, dataset())
+    resumed = Trainer.resume(tmp_path, tiny.bars())
     assert resumed.epoch == 3
     assert "epoch-0004.pt is damaged" in caplog.text
     resumed.fit(progress=False)
-    assert bits(resumed) == bits(straight[0])
+    assert tiny.checksum(resumed) == tiny.checksum(straight[0])
 
 
 def test_resume_of_a_finished_run_has_nothing_to_do(straight, tmp_path):
-    trained(settings(epochs=4), dataset(), tmp_path)
-    resumed = Trainer.resume(tmp_path, dataset())
+    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
+    resumed = Trainer.resume(tmp_path, tiny.bars())
     assert resumed.fit(progress=False).table["epoch"].tolist() == [0, 1, 2, 3]
-    assert bits(resumed) == bits(straight[0])
+    assert tiny.checksum(resumed) == tiny.checksum(straight[0])
 
 
 def test_resume_refuses_other_settings_than_the_runs_and_names_them(tmp_path):
-    config = settings(epochs=1)
-    trained(config, dataset(), tmp_path)
-    assert Trainer.resume(tmp_path, dataset(), config=config.replace(device="cpu")).epoch == 1
+    config = tiny.settings(epochs=1)
+    trained(config, tiny.bars(), tmp_path)
+    assert Trainer.resume(tmp_path, tiny.bars(), config=config.replace(device="cpu")).epoch == 1
     wanted = (
         f"settings must be those of the run in {tmp_path} \\(lr={config.lr!r}\\), got 'lr=0.5'. Take another folder"
     )
     with pytest.raises(ValueError, match=wanted):
-        Trainer.resume(tmp_path, dataset(), config=config.replace(lr=0.5))
+        Trainer.resume(tmp_path, tiny.bars(), config=config.replace(lr=0.5))
 
 
 def test_resume_prepares_the_data_of_the_settings_by_itself(tmp_path):
-    config = settings(train_size=40, epochs=1)
+    config = tiny.settings(train_size=40, epochs=1)
     trained(config, data.prepare(config), tmp_path)
     resumed = Trainer.resume(tmp_path)
     assert resumed.config == config
@@ -345,23 +302,23 @@ def test_resume_prepares_the_data_of_the_settings_by_itself(tmp_path):
 
 
 def test_data_of_another_run_are_refused(tmp_path):
-    trained(settings(epochs=1), dataset(seed=0), tmp_path)
+    trained(tiny.settings(epochs=1), tiny.bars(seed=0), tmp_path)
     with pytest.raises(ValueError, match=r"data must be those of the run \([0-9a-f]{12}\), got .*Pass the run's"):
-        Trainer.resume(tmp_path, dataset(seed=5))
+        Trainer.resume(tmp_path, tiny.bars(seed=5))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match="folder must be one with a readable checkpoint, got .* Start again"):
-        Trainer.resume(tmp_path, dataset())
+        Trainer.resume(tmp_path, tiny.bars())
 
 
 def test_a_new_run_in_the_folder_of_a_longer_one_does_not_lose_its_own_checkpoints(tmp_path):
-    trained(settings(epochs=4), dataset(), tmp_path)
+    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     try:
-        Trainer(settings(epochs=1, seed=9), dataset(), tmp_path).fit(progress=False)
+        Trainer(tiny.settings(epochs=1, seed=9), tiny.bars(), tmp_path).fit(progress=False)
     except ValueError:
         return  # refusing the folder is right too
-    assert Trainer.resume(tmp_path, dataset()).config.seed == 9
+    assert Trainer.resume(tmp_path, tiny.bars()).config.seed == 9
 
 
 SCRIPT = """
@@ -369,17 +326,17 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import test_trainer as t
-folder, images = Path(sys.argv[1]), t.dataset()
+folder, images = Path(sys.argv[1]), t.tiny.bars()
 fresh = not any(folder.glob("*.pt"))
-trainer = t.Trainer(t.settings(epochs=8), images, folder) if fresh else t.Trainer.resume(folder, images)
+trainer = t.Trainer(t.tiny.settings(epochs=8), images, folder) if fresh else t.Trainer.resume(folder, images)
 trainer.fit(progress=False)
-(folder / "bits.txt").write_text(t.bits(trainer))
+(folder / "bits.txt").write_text(t.tiny.checksum(trainer))
 """
 
 
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_path):
-    expected = bits(trained(settings(epochs=8), dataset())[0])
+    expected = tiny.checksum(trained(tiny.settings(epochs=8), tiny.bars())[0])
     command = [sys.executable, "-c", SCRIPT.format(tests=os.path.dirname(__file__)), str(tmp_path)]
     rng, kills = random.Random(0), 0
     for _ in range(4):
@@ -411,7 +368,7 @@ def trained_on(monkeypatch, p_clean, **changes):
     p = np.asarray(p_clean, dtype=np.float64)
     split = Split(p, p > 0.5, p[:, None], None, 0, 0.5)
     monkeypatch.setattr(Trainer, "split", lambda self, outputs, epoch, m: split)
-    return trained(settings(**changes), dataset(len(p)))
+    return trained(tiny.settings(**changes), tiny.bars(len(p)))
 
 
 @pytest.mark.parametrize(
@@ -446,8 +403,8 @@ def test_as_released_an_epoch_with_too_small_a_part_trains_nothing(monkeypatch, 
 
 
 def test_warm_up_without_contrast_is_cross_entropy_alone():
-    with_contrast = trained(settings(epochs=1), dataset())[1].table
-    without = trained(settings(epochs=1, warm_up_contrast=False), dataset())[1].table
+    with_contrast = trained(tiny.settings(epochs=1), tiny.bars())[1].table
+    without = trained(tiny.settings(epochs=1, warm_up_contrast=False), tiny.bars())[1].table
     assert with_contrast["negatives_1"][0] > 0 and without["negatives_1"][0] == 0
     assert without["total_1"][0] == pytest.approx(without["x_1"][0])
     assert with_contrast["total_1"][0] > with_contrast["x_1"][0]
@@ -455,18 +412,18 @@ def test_warm_up_without_contrast_is_cross_entropy_alone():
 
 @pytest.mark.parametrize("n", [2, 5, 7])
 def test_fewer_samples_than_a_batch_still_train(n):
-    _, history = trained(settings(), dataset(n, wrong=0.0))
+    _, history = trained(tiny.settings(), tiny.bars(n, wrong=0.0))
     assert np.isfinite(history.table["total_1"]).all()
 
 
 def test_one_image_is_refused():
     with pytest.raises(ValueError, match="training images must be at least two, got 1. Add images."):
-        Trainer(settings(), dataset(1))
+        Trainer(tiny.settings(), tiny.bars(1))
 
 
 def test_k_for_which_no_pair_can_repel_trains_on_the_other_terms_and_is_named_in_the_log(caplog):
     """2 k > C: the release gives NaN here; a batch without negatives is no error."""
-    _, history = trained(settings(kappa=((0, 3),)), dataset())
+    _, history = trained(tiny.settings(kappa=((0, 3),)), tiny.bars())
     assert np.isfinite(history.table["total_1"]).all()
     assert history.table["negatives_1"].iloc[1:].tolist() == [0, 0]
     assert "kappa = [3] with 4 classes: every two candidate sets overlap" in caplog.text
@@ -481,7 +438,7 @@ def test_losses_that_all_agree_are_named_in_the_log(caplog, monkeypatch):
         return outputs | {name: torch.ones_like(outputs[name]) for name in ("loss_cls", "loss_proto")}
 
     monkeypatch.setattr(Trainer, "per_sample", constant)
-    _, history = trained(settings(), dataset())
+    _, history = trained(tiny.settings(), tiny.bars())
     assert "epoch 1, network 2: all losses agree, every sample counts as clean" in caplog.text
     assert history.table["clean_1"].iloc[1:].tolist() == [64, 64]
 
@@ -495,26 +452,26 @@ def test_losses_that_are_not_finite_stop_the_split(monkeypatch):
 
     monkeypatch.setattr(Trainer, "per_sample", broken)
     with pytest.raises(ValueError, match="loss_proto must be finite, got '1 values that are not'. The network has div"):
-        trained(settings(), dataset())
+        trained(tiny.settings(), tiny.bars())
 
 
 def test_without_test_images_training_goes_on():
-    images = dataset()
+    images = tiny.bars()
     images = dataclasses.replace(images, test_images=images.test_images[:0], test_labels=images.test_labels[:0])
-    _, history = trained(settings(epochs=2), images)
+    _, history = trained(tiny.settings(epochs=2), images)
     assert history.table["test_accuracy"].isna().all() and np.isfinite(history.table["total_1"]).all()
 
 
 def test_k_above_the_number_of_classes_is_refused_before_training():
     with pytest.raises(ValueError, match="^(k|kappa) must be "):
-        Trainer(settings(kappa=((0, 1), (2, 5))), dataset())
+        Trainer(tiny.settings(kappa=((0, 1), (2, 5))), tiny.bars())
 
 
 def test_all_labels_right_or_true_labels_unknown():
-    _, right = trained(settings(), dataset(wrong=0.0))
+    _, right = trained(tiny.settings(), tiny.bars(wrong=0.0))
     assert right.table["auc_1"].isna().all()  # nothing to tell apart
     assert (right.table["precision_1"].iloc[1:] == 1).all()
-    _, unknown = trained(settings(), dataset(known=False))
+    _, unknown = trained(tiny.settings(), tiny.bars(known=False))
     assert "auc_1" not in unknown.table
     assert "clean_1" in unknown.table
 
@@ -522,7 +479,7 @@ def test_all_labels_right_or_true_labels_unknown():
 def test_colour_images_train():
     images = np.random.default_rng(0).integers(256, size=(32, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(32) % 4
-    _, history = trained(settings(), data.from_arrays(images, labels, images, labels, CLASSES))
+    _, history = trained(tiny.settings(), data.from_arrays(images, labels, images, labels, tiny.BARS))
     assert np.isfinite(history.table["total_1"]).all()
 
 
@@ -531,7 +488,7 @@ def test_colour_images_train():
 
 def test_a_loss_that_is_not_finite_stops_with_the_terms_named():
     with pytest.raises(FloatingPointError, match=r"'x'.*must be finite, got nan or inf in epoch 0. Lower lr"):
-        Trainer(settings(lr=1e20, steps_per_epoch=4), dataset()).fit(progress=False)
+        Trainer(tiny.settings(lr=1e20, steps_per_epoch=4), tiny.bars()).fit(progress=False)
 
 
 def test_nan_in_the_middle_keeps_the_last_checkpoint(tmp_path, monkeypatch):
@@ -544,7 +501,7 @@ def test_nan_in_the_middle_keeps_the_last_checkpoint(tmp_path, monkeypatch):
                 self.nets[m].classifier.weight.fill_(float("nan"))
 
     monkeypatch.setattr(Trainer, "descend", poisoned)
-    trainer = Trainer(settings(epochs=4), dataset(), tmp_path)
+    trainer = Trainer(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     with pytest.raises(FloatingPointError, match="must be finite, got nan or inf in epoch 2. Lower lr, or resume."):
         trainer.fit(progress=False)
     assert (trainer.epoch, len(trainer.rows)) == (2, 2)
@@ -557,9 +514,9 @@ def test_nan_in_the_middle_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", ["ce", "plremix"])
 def test_a_diverged_network_never_becomes_the_newest_checkpoint(tmp_path, method, count):
     """With one step an epoch the loss of the first epoch is finite, but the weights after it are not usable."""
-    config = settings(method=method, lr=1e38, steps_per_epoch=count, epochs=3, weight_decay=0.1)
+    config = tiny.settings(method=method, lr=1e38, steps_per_epoch=count, epochs=3, weight_decay=0.1)
     with pytest.raises((FloatingPointError, ValueError), match="must be finite"):
-        Trainer(config, dataset(), tmp_path).fit(progress=False)
+        Trainer(config, tiny.bars(), tmp_path).fit(progress=False)
     for path in tmp_path.glob("*.pt"):
         state = torch.load(path, weights_only=True)
         assert all(t.isfinite().all() for net in state["nets"] for t in net.values()), path.name
@@ -583,31 +540,31 @@ def test_history_has_a_row_an_epoch_and_all_columns(straight):
 
 
 def test_every_column_has_its_meaning_and_every_meaning_its_column():
-    images = dataset()
+    images = tiny.bars()
     images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
 
     def measure(trainer, row):
         negatives.measure(trainer, row)
         clusters.measure(trainer, row)
 
-    history = Trainer(settings(confidence_penalty=True), images).fit(progress=False, on_epoch=measure)
+    history = Trainer(tiny.settings(confidence_penalty=True), images).fit(progress=False, on_epoch=measure)
     assert {name.removesuffix("_1").removesuffix("_2") for name in history.table} == set(COLUMNS)
 
 
 def test_history_follows_the_candidate_schedule():
-    _, history = trained(settings(kappa=((0, 2), (1, 1)), epochs=2), dataset())
+    _, history = trained(tiny.settings(kappa=((0, 2), (1, 1)), epochs=2), tiny.bars())
     assert history.table["kappa"].tolist() == [2, 1]
 
 
 def test_hold_out_accuracy_is_recorded_if_there_is_a_hold_out():
-    images = dataset()
+    images = tiny.bars()
     images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
-    _, history = trained(settings(epochs=1), images)
+    _, history = trained(tiny.settings(epochs=1), images)
     assert history.table["holdout_accuracy"].between(0, 1).all()
 
 
 def test_accuracy_is_that_of_the_summed_logits():
-    trainer = Trainer(settings(), dataset())
+    trainer = Trainer(tiny.settings(), tiny.bars())
     a, b = (trainer.predict(net, trainer.data.test_images)[0] for net in trainer.nets)
     expected = np.mean((a + b).numpy().argmax(axis=1) == trainer.data.test_labels.numpy())
     assert trainer.accuracy(trainer.data.test_images, trainer.data.test_labels) == pytest.approx(expected)
@@ -615,22 +572,22 @@ def test_accuracy_is_that_of_the_summed_logits():
 
 def test_last_is_the_mean_of_ten_epochs_and_best_the_highest(straight):
     rows = [{"test_accuracy": x / 100} for x in (90, 10, 20, 30, 40, 50, 60, 70, 80, 85, 15)]
-    history = type(straight[1]).from_rows(settings(), rows)
+    history = History(pd.DataFrame(rows))
     assert history.last == pytest.approx(0.46)
     assert history.best == pytest.approx(0.90)
-    short = type(straight[1]).from_rows(settings(), rows[:2])
+    short = History(pd.DataFrame(rows[:2]))
     assert short.last == pytest.approx(0.5)
 
 
 def test_chosen_is_the_test_accuracy_where_the_hold_out_s_given_labels_are_met_best(straight):
     rows = [{"test_accuracy": a, "holdout_accuracy": h} for a, h in ((0.9, 0.1), (0.4, 0.7), (0.6, 0.7), (0.5, 0.2))]
-    assert type(straight[1]).from_rows(settings(), rows).chosen == 0.4  # the first of equals; never by test accuracy
+    assert History(pd.DataFrame(rows)).chosen == 0.4  # the first of equals; never by test accuracy
     assert np.isnan(straight[1].chosen)
 
 
 def test_on_epoch_is_called_with_the_trainer_and_the_finished_row():
     calls = []
-    trainer = Trainer(settings(epochs=2), dataset())
+    trainer = Trainer(tiny.settings(epochs=2), tiny.bars())
     history = trainer.fit(progress=False, on_epoch=lambda t, row: calls.append((t, t.epoch, row)))
     assert [(t is trainer, epoch, row["epoch"]) for t, epoch, row in calls] == [(True, 1, 0), (True, 2, 1)]
     assert calls[1][2]["test_accuracy"] == history.table["test_accuracy"].iloc[1]
@@ -644,9 +601,9 @@ def test_columns_that_on_epoch_adds_are_saved_and_an_epoch_is_saved_although_it_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Trainer(settings(), dataset(), tmp_path).fit(progress=False, on_epoch=add)
+        Trainer(tiny.settings(), tiny.bars(), tmp_path).fit(progress=False, on_epoch=add)
     assert pd.read_csv(tmp_path / "history.csv")["mine"].tolist() == [10, 20]
-    resumed = Trainer.resume(tmp_path, dataset())
+    resumed = Trainer.resume(tmp_path, tiny.bars())
     assert resumed.epoch == 2
     assert resumed.fit(progress=False, on_epoch=add).table["mine"].tolist() == [10, 20, 30]
     assert pd.read_csv(tmp_path / "history.csv")["mine"].tolist() == [10, 20, 30]
@@ -656,12 +613,12 @@ def test_columns_that_on_epoch_adds_are_saved_and_an_epoch_is_saved_although_it_
 
 
 def with_a_missing_class():
-    images = dataset()
+    images = tiny.bars()
     return dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
 
 
 def test_warnings_reach_the_screen_where_no_logging_is_configured(capsys, monkeypatch):
-    trainer = Trainer(settings(epochs=1), with_a_missing_class())
+    trainer = Trainer(tiny.settings(epochs=1), with_a_missing_class())
     with monkeypatch.context() as patch:
         patch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
         trainer.fit(progress=False)
@@ -669,12 +626,12 @@ def test_warnings_reach_the_screen_where_no_logging_is_configured(capsys, monkey
 
 
 def test_warnings_are_left_to_the_logging_of_who_configured_it(capsys, caplog):
-    trained(settings(epochs=1), with_a_missing_class())
+    trained(tiny.settings(epochs=1), with_a_missing_class())
     assert "1 classes have no given label" in caplog.text and capsys.readouterr().err == ""
 
 
 def test_warnings_of_the_data_come_once_when_training_begins(tmp_path, caplog):
-    trainer = Trainer(settings(epochs=1), with_a_missing_class(), tmp_path)
+    trainer = Trainer(tiny.settings(epochs=1), with_a_missing_class(), tmp_path)
     assert caplog.text == ""
     trainer.fit(progress=False)
     Trainer.resume(tmp_path, with_a_missing_class()).fit(progress=False)
@@ -687,14 +644,14 @@ def test_warnings_of_the_data_come_once_when_training_begins(tmp_path, caplog):
 def test_bf16_on_a_processor_without_its_instructions_is_named_before_training(monkeypatch, caplog, precision):
     monkeypatch.setattr("plremix_core.engine.provenance.slow_bf16", lambda device: True)
     monkeypatch.setattr(Trainer, "run_epoch", lambda self, epoch: {"epoch": epoch, "test_accuracy": 0.0})
-    Trainer(settings(precision=precision), dataset()).fit(progress=False)
+    Trainer(tiny.settings(precision=precision), tiny.bars()).fit(progress=False)
     assert (caplog.messages[0].startswith("bf16 is 10 to 30 times slower than float32")) == (precision == "bf16")
 
 
 def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
     log = logging.getLogger("plremix")
     before = log.level, list(log.handlers)
-    trained(settings(epochs=1), dataset(), tmp_path)
+    trained(tiny.settings(epochs=1), tiny.bars(), tmp_path)
     assert (log.level, log.handlers) == before
 
 
@@ -703,7 +660,7 @@ def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
 
 def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
     folder = tmp_path / "run"
-    _, history = trained(settings(), dataset(), folder)
+    _, history = trained(tiny.settings(), tiny.bars(), folder)
     assert sorted(path.name for path in folder.glob("epoch-*.pt")) == ["epoch-0002.pt", "epoch-0003.pt"]
     read = pd.read_csv(folder / "history.csv")
     pd.testing.assert_frame_equal(read, history.table, check_dtype=False)
@@ -714,19 +671,19 @@ def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
 
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    trained(settings(epochs=1), dataset())
+    trained(tiny.settings(epochs=1), tiny.bars())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_training_leaves_the_data_alone():
-    images = dataset()
+    images = tiny.bars()
     before = images.fingerprint()
-    trained(settings(), images)
+    trained(tiny.settings(), images)
     assert images.fingerprint() == before
 
 
 def test_the_pass_before_a_split_gives_the_losses_of_every_sample():
-    trainer = Trainer(settings(), dataset())
+    trainer = Trainer(tiny.settings(), tiny.bars())
     net = trainer.nets[0]
     net.prototypes.copy_(torch.eye(4, 128))
     outputs = trainer.per_sample(net)
@@ -740,6 +697,6 @@ def test_the_pass_before_a_split_gives_the_losses_of_every_sample():
 
 def test_one_dimensional_methods_split_by_the_classifier_loss_alone():
     for method, dims in (("plr-1d", 1), ("plremix", 2)):
-        trainer = Trainer(settings(method=method), dataset())
+        trainer = Trainer(tiny.settings(method=method), tiny.bars())
         split = trainer.split(trainer.per_sample(trainer.nets[0]), 1, 0)
         assert split.points.shape == (64, dims)

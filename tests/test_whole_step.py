@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from plremix_core import batches
 from plremix_core.config import Config
-from plremix_core.data import from_arrays
 from plremix_core.engine.seeds import generator
 from plremix_core.gmm import Split
 from plremix_core.methods import METHODS, Method
@@ -26,11 +26,7 @@ CLOSE = dict(rtol=1e-9, atol=1e-9)
 def make_trainer(**changes):
     settings = dict(width=4, blocks=(1, 1), stem_stride=1, batch_size=B, steps_per_epoch=1, epochs=8, warm_up=2)
     settings |= dict(kappa=((0, 2), (6, 1)), lambda_u=3.0, ramp_epochs=4, lambda_c=0.7, device="cpu", seed=5) | changes
-    rng = np.random.default_rng(0)
-    images = rng.integers(256, size=(N, 8, 8, 3), dtype=np.uint8)
-    labels = rng.permutation(np.arange(N) % C)
-    data = from_arrays(images, labels, images[:4], labels[:4], tuple("abcde"), true=labels)
-    trainer = Trainer(Config(dataset="arrays", noise="none", **settings), data)
+    trainer = Trainer(Config(dataset="arrays", noise="none", **settings), tiny.speckles(N, C))
     for net in trainer.nets:
         net.double()
         with torch.no_grad():  # BatchNorm statistics that are not 0 and 1

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])  # tiny.py in other processes
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+)  # processes.py, tiny.py
 ROWS: dict[str, dict] = {}  # by test; the cases of a parametrised test are one row
 START = time.perf_counter()
 

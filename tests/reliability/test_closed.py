@@ -17,9 +17,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+import processes
 import psutil
 import pytest
-import tiny
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -195,12 +195,12 @@ def hook(event, arguments):
                  "os.system", "subprocess.Popen"):
         seen.append((event, str(arguments)[:200]))
 sys.addaudithook(hook)
-import tiny
+import processes
 from plremix_core.analysis import review, suspects
 from plremix_core.engine import health
-trainer = tiny.train(Path(sys.argv[1]))
+trainer = processes.train(Path(sys.argv[1]))
 review.write_csv(suspects.rank(trainer), Path(sys.argv[1]) / "suspects.csv")
-tiny.train(Path(sys.argv[1]))
+processes.train(Path(sys.argv[1]))
 print("reached out:", seen)
 """
 
@@ -329,9 +329,9 @@ def test_titles_reasons_and_claims_stay_text_in_the_index(tmp_path, tries):
 
 def test_no_cell_of_the_suspects_table_is_a_formula(tmp_path):
     hostile = ("=1+1", "+1", "-1", "@x", "\t=1", "=cmd|' /C calc'!A0")
-    images = tiny.images(48)
+    images = processes.images(48)
     images = dataclasses.replace(images, class_names=hostile[:4])
-    trainer = tiny.Trainer(tiny.settings(epochs=2, warm_up=1, steps_per_epoch=1), images)
+    trainer = processes.Trainer(processes.settings(epochs=2, warm_up=1, steps_per_epoch=1), images)
     trainer.fit(progress=False)
     review.write_csv(suspects.rank(trainer), tmp_path / "s.csv")
     words = pd.read_csv(tmp_path / "s.csv", dtype=str)[["given", "suggested"]].to_numpy().ravel()
@@ -402,7 +402,7 @@ def test_dependencies_have_no_known_advisories(tries):
 
 
 def test_a_checkpoint_shared_by_somebody_holds_no_path_or_name_of_its_maker(tmp_path):
-    tiny.train(tmp_path / "run", epochs=2, warm_up=1, steps_per_epoch=1)
+    processes.train(tmp_path / "run", epochs=2, warm_up=1, steps_per_epoch=1)
     state = checkpoint.load_newest(tmp_path / "run")
     text = json.dumps({key: value for key, value in state.items() if key not in ("nets", "optimizers", "adaptive")})
     assert str(tmp_path) not in text and socket.gethostname() not in text and np.isfinite(state["rows"][0]["seconds"])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import processes
 import pytest
-import tiny
 import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -73,7 +73,7 @@ def damaged(content: bytes, number: int = 40) -> list[bytes]:
 def run(tmp_path_factory):
     """Folder of a finished training."""
     folder = tmp_path_factory.mktemp("run")
-    tiny.train(folder, epochs=3, warm_up=1, steps_per_epoch=1)
+    processes.train(folder, epochs=3, warm_up=1, steps_per_epoch=1)
     return folder
 
 
@@ -106,14 +106,14 @@ def test_a_checkpoint_that_would_run_code_is_refused_by_name_although_its_sum_fi
     path.write_bytes(content)
     path.with_suffix(".sha256").write_text(checkpoint.hashlib.sha256(content).hexdigest())
     with pytest.raises(ValueError, match="checkpoint must hold tensors and plain Python only, got .*epoch-0001.pt"):
-        Trainer.resume(tmp_path / "run", tiny.images())
+        Trainer.resume(tmp_path / "run", processes.images())
 
 
 @pytest.mark.parametrize("state", [{"epoch": 1}, [1, 2], 3.5, torch.zeros(3)], ids=["part", "list", "number", "tensor"])
 def test_a_sound_file_that_is_no_training_is_refused(tmp_path, state):
     checkpoint.save(state, tmp_path, 1)
     with pytest.raises(ValueError, match="checkpoint in .* must be the state of a training"):
-        Trainer.resume(tmp_path, tiny.images())
+        Trainer.resume(tmp_path, processes.images())
 
 
 # ------------------------------------------------------------------------------------------- images and labels
@@ -222,7 +222,7 @@ def swept(run, tmp_path):
     """A sweep's folder with one finished training, as `run_one` leaves it."""
     folder = tmp_path / "swept"
     shutil.copytree(run, folder / "one")
-    state, config = checkpoint.load_newest(folder / "one"), tiny.settings(epochs=3, warm_up=1, steps_per_epoch=1)
+    state, config = checkpoint.load_newest(folder / "one"), processes.settings(epochs=3, warm_up=1, steps_per_epoch=1)
     labels = dict(dataset="fashion_mnist", noise="sym", rate=0.5, method="plremix", seed=0)
     described = dict(name="one", labels=labels, fingerprint=config.fingerprint(), epochs=3, parameters={})
     files.write_json(folder / "one" / "cell.json", described)

@@ -5,8 +5,8 @@ import shutil
 import signal
 import time
 
+import processes
 import pytest
-import tiny
 from click.testing import CliRunner
 
 from plremix_core.__main__ import main
@@ -24,8 +24,8 @@ def stopped_after(folder, epochs):
         if trainer.epoch == epochs:
             raise KeyboardInterrupt
 
-    trainer = Trainer(tiny.settings(), tiny.images(), folder) if not checkpoint.saved(folder) else None
-    trainer = trainer or Trainer.resume(folder, tiny.images())
+    trainer = Trainer(processes.settings(), processes.images(), folder) if not checkpoint.saved(folder) else None
+    trainer = trainer or Trainer.resume(folder, processes.images())
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(progress=False, on_epoch=stop)
 
@@ -38,7 +38,7 @@ def interrupted(tmp_path_factory):
     stopped_after(folder, 3)
     patch = pytest.MonkeyPatch()
     patch.setattr(provenance, "processor", lambda device: "another <b>processor</b>")
-    trainer = Trainer.resume(folder, tiny.images())
+    trainer = Trainer.resume(folder, processes.images())
     trainer.fit(progress=False)
     patch.undo()
     return folder, trainer
@@ -57,9 +57,9 @@ def test_a_stretch_that_finished_no_epoch_is_not_claimed(tmp_path, monkeypatch):
     stopped_after(tmp_path, 2)
     monkeypatch.setattr(Trainer, "train_semi", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        Trainer.resume(tmp_path, tiny.images()).fit(progress=False)
+        Trainer.resume(tmp_path, processes.images()).fit(progress=False)
     monkeypatch.undo()
-    trainer = Trainer.resume(tmp_path, tiny.images())
+    trainer = Trainer.resume(tmp_path, processes.images())
     trainer.fit(progress=False)
     assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 2]
 
@@ -68,7 +68,7 @@ def test_a_fallback_to_the_checkpoint_before_the_newest_shows_in_the_stretches(t
     stopped_after(tmp_path, 4)
     newest = tmp_path / "epoch-0004.pt"
     newest.write_bytes(newest.read_bytes()[:-1])
-    trainer = Trainer.resume(tmp_path, tiny.images())
+    trainer = Trainer.resume(tmp_path, processes.images())
     trainer.fit(progress=False)
     assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 3]
     told = [line for line in trainer.run.warnings() if "epoch-0004.pt is damaged" in line]
@@ -133,15 +133,15 @@ def test_the_command_writes_a_result_that_says_how_it_went(tmp_path, monkeypatch
 def test_a_killed_process_leaves_an_account_of_its_stretches(tmp_path, tries):
     kills = 0
     for epoch in (1, 2, 4):
-        process = tiny.start(tmp_path)
+        process = processes.start(tmp_path)
         deadline = time.monotonic() + 100
         while tiny_epoch(tmp_path) < epoch and process.exitcode is None and time.monotonic() < deadline:
             time.sleep(0.002)
         if process.exitcode is None:
-            tiny.os.kill(process.pid, signal.SIGKILL)
+            processes.os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.join()
-    assert tiny.start(tmp_path).join() is None
+    assert processes.start(tmp_path).join() is None
     stretches = checkpoint.load_newest(tmp_path)["stretches"]
     begun = [stretch["from_epoch"] for stretch in stretches]
     assert begun == sorted(set(begun)) and begun[0] == 0 and 1 < len(begun) <= kills + 1

@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 import numpy as np
+import processes
 import pytest
-import tiny
 import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -252,7 +252,7 @@ EXTREMES = {
 @pytest.mark.parametrize("method", [pytest.param("ce", marks=pytest.mark.long), "plremix"])
 def test_valid_extremes_train_to_finite_weights_and_figures(name, method):
     images = EXTREMES[name]
-    trainer = Trainer(tiny.settings(epochs=3, warm_up=1, steps_per_epoch=2, method=method), images)
+    trainer = Trainer(processes.settings(epochs=3, warm_up=1, steps_per_epoch=2, method=method), images)
     table = trainer.fit(progress=False).table
     assert all(tensor.isfinite().all() for net in trainer.nets for tensor in net.state_dict().values())
     undefined = {"auc_1", "auc_2"} if images.real_rate in (0, 1) else set()

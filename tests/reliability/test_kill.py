@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
-import tiny
 import torch
 
 from plremix_core import trainer
@@ -30,7 +30,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def straight(tmp_path_factory):
     """Sums of the training without an interruption, and the number of its steps."""
     folder = tmp_path_factory.mktemp("straight")
-    process = tiny.start(folder)
+    process = processes.start(folder)
     assert ended(process) == 0
     return json.loads((folder / "outcome.json").read_text()), process.steps.value
 
@@ -47,7 +47,7 @@ def at_load_8():
 
 
 def ended(process):
-    process.join(tiny.PATIENCE)
+    process.join(processes.PATIENCE)
     assert process.exitcode is not None, "the training hangs"
     return process.exitcode
 
@@ -59,17 +59,17 @@ def kill_often(straight, tmp_path, wanted, tries):
         folder = tmp_path / str(runs)
         folder.mkdir(exist_ok=True)
         resumed += any(folder.glob("epoch-*.pt"))
-        process, moment = tiny.start(folder), rng.randrange(steps * 2 // 3)
-        tiny.wait_for(lambda: process.steps.value >= moment or process.exitcode is not None, f"step {moment}")  # noqa: B023
+        process, moment = processes.start(folder), rng.randrange(steps * 2 // 3)
+        processes.wait_for(lambda: process.steps.value >= moment or process.exitcode is not None, f"step {moment}")  # noqa: B023
         if process.exitcode is None:
             os.kill(process.pid, SIGNALS[kills % 3])
             assert ended(process) != 0 or (folder / "outcome.json").exists()
             kills += 1
-        tiny.sound(folder)  # never an unreadable newest checkpoint
+        processes.sound(folder)  # never an unreadable newest checkpoint
         if process.exitcode == 0:
             assert json.loads((folder / "outcome.json").read_text()) == expected
             runs += 1
-    assert ended(tiny.start(tmp_path / str(runs))) == 0
+    assert ended(processes.start(tmp_path / str(runs))) == 0
     assert json.loads((tmp_path / str(runs) / "outcome.json").read_text()) == expected
     assert resumed >= wanted // 4  # the moments were not all before the first checkpoint
     tries(kills)
@@ -113,17 +113,17 @@ def test_a_resumed_training_leaves_every_generator_in_the_same_state_byte_by_byt
     before, stops = global_states(), []
     monkeypatch.setattr(trainer, "generator", torchs)
     monkeypatch.setattr(trainer.np.random, "default_rng", numpys_own)
-    one = tiny.Trainer(tiny.settings(), tiny.images())
+    one = processes.Trainer(processes.settings(), processes.images())
     kept.clear(), numpys.clear()
     one.fit(progress=False, on_epoch=note)
     stops = [1, 3, 4]
-    one = tiny.Trainer(tiny.settings(), tiny.images(), tmp_path)
+    one = processes.Trainer(processes.settings(), processes.images(), tmp_path)
     while one.epoch < 5:
         kept.clear(), numpys.clear()
         try:
             one.fit(progress=False, on_epoch=note)
         except KeyboardInterrupt:
-            one = tiny.Trainer.resume(tmp_path, tiny.images())
+            one = processes.Trainer.resume(tmp_path, processes.images())
     assert [len(states) for states in made.values()] == [2] * 5
     for epoch, (straight, *others) in made.items():
         assert len(straight) == (2 if epoch <= 2 else 4) and all(states == straight for states in others), epoch
@@ -143,15 +143,15 @@ def test_an_atomic_write_syncs_the_file_before_the_rename_and_the_folder_after_i
 def test_a_training_killed_at_every_step_of_writing_its_files_ends_with_the_same_bits(tmp_path, tries):
     """Before each call that changes the disk: in the first save, and in the one that drops an old checkpoint."""
     short = dict(epochs=3, warm_up=1, steps_per_epoch=1)
-    assert ended(tiny.start(tmp_path, **short)) == 0
+    assert ended(processes.start(tmp_path, **short)) == 0
     expected, step, killed = json.loads((tmp_path / "outcome.json").read_text()), 0, True
     while killed:
         step += 1
         folder = tmp_path / str(step)
         folder.mkdir()
-        killed = ended(tiny.start(folder, die_at=step, **short)) == -signal.SIGKILL
-        tiny.sound(folder)
-        assert not killed or ended(tiny.start(folder, **short)) == 0
+        killed = ended(processes.start(folder, die_at=step, **short)) == -signal.SIGKILL
+        processes.sound(folder)
+        assert not killed or ended(processes.start(folder, **short)) == 0
         assert json.loads((folder / "outcome.json").read_text()) == expected
         assert not list(folder.glob("*.tmp"))
         assert len(list(folder.glob("epoch-*"))) <= 2 * (checkpoint.KEEP + 1)
@@ -174,7 +174,7 @@ def test_after_a_power_failure_at_any_moment_a_whole_checkpoint_is_left(tmp_path
         for name, content in disk.items():
             (left / name).write_bytes(content)
         if any(name.endswith(".pt") for name in disk):
-            tiny.sound(left)
+            processes.sound(left)
             count += 1
 
     def syncing(descriptor):
@@ -206,11 +206,11 @@ def test_after_a_power_failure_at_any_moment_a_whole_checkpoint_is_left(tmp_path
 DISK = """
 import logging, subprocess, sys
 from pathlib import Path
-import tiny
+import processes
 from plremix_core.engine import checkpoint
 logging.basicConfig(level="WARNING")
 folder = Path(sys.argv[1])
-trainer = tiny.Trainer(tiny.settings(epochs=40, warm_up=1, steps_per_epoch=1), tiny.images(48), folder)
+trainer = processes.Trainer(processes.settings(epochs=40, warm_up=1, steps_per_epoch=1), processes.images(48), folder)
 def mount(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True)
 def spoil(trainer, row):
@@ -262,7 +262,7 @@ def test_a_full_or_read_only_disk_stops_with_a_clear_error_and_the_last_state_wh
 def test_a_disk_that_fills_at_any_step_leaves_the_last_state_whole(tmp_path, monkeypatch, call, tries):
     """The same everywhere, with the error put in by hand at each call of a save."""
     place, count, failed = tmp_path / "run", 0, True
-    tiny.train(place, epochs=2, warm_up=1, steps_per_epoch=1)
+    processes.train(place, epochs=2, warm_up=1, steps_per_epoch=1)
     owner = builtins if call == "open" else os
     right = getattr(owner, call)
     while failed:
@@ -338,11 +338,11 @@ def test_a_folder_removed_in_mid_run_is_made_anew_with_a_warning_and_nothing_is_
         if trainer.epoch in (1, 3):
             shutil.rmtree(folder)
 
-    trainer = tiny.Trainer(tiny.settings(**short), tiny.images(48), folder)
+    trainer = processes.Trainer(processes.settings(**short), processes.images(48), folder)
     trainer.fit(progress=False, on_epoch=remove)
     assert f"{folder} was removed while training; it is made anew" in caplog.text
-    resumed = tiny.Trainer.resume(folder, tiny.images(48))
-    assert tiny.outcome(resumed) == tiny.outcome(trainer) and resumed.epoch == 4
+    resumed = processes.Trainer.resume(folder, processes.images(48))
+    assert processes.outcome(resumed) == processes.outcome(trainer) and resumed.epoch == 4
     assert len((folder / "history.csv").read_text().splitlines()) == 5
 
 
@@ -366,28 +366,28 @@ def test_a_clock_that_jumps_changes_nothing(straight, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tiny.Trainer(tiny.settings(), tiny.images(), tmp_path).fit(progress=False, on_epoch=jump)
+        processes.Trainer(processes.settings(), processes.images(), tmp_path).fit(progress=False, on_epoch=jump)
     os.utime(tmp_path / "epoch-0002.pt", (4e9, 4e9))
-    trainer = tiny.Trainer.resume(tmp_path, tiny.images())
+    trainer = processes.Trainer.resume(tmp_path, processes.images())
     assert trainer.epoch == 3
     trainer.fit(progress=False)
-    assert tiny.outcome(trainer) == expected
+    assert processes.outcome(trainer) == expected
     assert (trainer.history().table["seconds"] >= 0).all()
     dates = [stretch["date"][:4] for stretch in trainer.stretches]
     assert [stretch["from_epoch"] for stretch in trainer.stretches] == [0, 3] and dates[0] != dates[1]
 
 
 def test_a_second_training_is_kept_out_of_the_folder_while_the_first_lives(tmp_path):
-    first = tiny.start(tmp_path, epochs=400)
-    tiny.wait_for(lambda: checkpoint.saved(tmp_path), "a checkpoint")
-    second = tiny.Trainer.resume(tmp_path, tiny.images())
+    first = processes.start(tmp_path, epochs=400)
+    processes.wait_for(lambda: checkpoint.saved(tmp_path), "a checkpoint")
+    second = processes.Trainer.resume(tmp_path, processes.images())
     with pytest.raises(
         ValueError, match="folder must be used by one training at a time, got .* Another process trains"
     ):
         second.fit(progress=False)
     first.kill()
     first.join()
-    trainer = tiny.Trainer.resume(tmp_path, tiny.images())
+    trainer = processes.Trainer.resume(tmp_path, processes.images())
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(progress=False, on_epoch=interrupt)  # the lock went with its holder
 
@@ -397,10 +397,10 @@ def interrupt(trainer, row):
 
 
 def test_what_a_lost_history_held_is_written_again_by_going_on(straight, tmp_path):
-    trainer = tiny.train(tmp_path)
+    trainer = processes.train(tmp_path)
     table = (tmp_path / "history.csv").read_bytes()
     (tmp_path / "history.csv").write_bytes(table[: len(table) // 2])
-    assert tiny.outcome(tiny.train(tmp_path)) == tiny.outcome(trainer) == straight[0]
+    assert processes.outcome(processes.train(tmp_path)) == processes.outcome(trainer) == straight[0]
     assert (tmp_path / "history.csv").read_bytes() == table
 
 
@@ -414,11 +414,11 @@ def test_the_command_ends_with_the_signals_status_and_says_how_to_go_on(tmp_path
     )  # ignored by what a shell put into background
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     try:
-        tiny.wait_for(lambda: checkpoint.saved(tmp_path / "run"), "a checkpoint")
+        processes.wait_for(lambda: checkpoint.saved(tmp_path / "run"), "a checkpoint")
         process.send_signal(number)
         told = process.communicate(timeout=300)[1]
     finally:
         process.kill()
     assert process.returncode == status, told[-2000:]
-    assert tiny.sound(tmp_path / "run") >= 1
+    assert processes.sound(tmp_path / "run") >= 1
     assert number != signal.SIGINT or f"plremix train --resume {tmp_path / 'run'}" in told

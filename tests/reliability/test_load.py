@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import nbformat
+import processes
 import psutil
 import pytest
-import tiny
 import torch
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -137,7 +137,7 @@ def size(folder: Path) -> int:
 @pytest.mark.parametrize("rotations", [200, pytest.param(2000, marks=pytest.mark.long)])
 def test_thousands_of_checkpoints_do_not_grow_in_disk_files_or_memory(tmp_path, rotations, tries):
     """A day of epochs of 43 seconds; a training grows by the row that each epoch adds to its history."""
-    trainer = Trainer(tiny.settings(epochs=rotations), tiny.images(48), tmp_path)
+    trainer = Trainer(processes.settings(epochs=rotations), processes.images(48), tmp_path)
     figures = dict(total_1=1.0, total_2=2.0, test_accuracy=0.5, seconds=43.2)
     trainer.run_epoch = lambda epoch: dict(epoch=epoch, kappa=1) | figures
     marks, process = [], psutil.Process()

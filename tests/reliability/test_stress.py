@@ -3,8 +3,8 @@
 import dataclasses
 
 import numpy as np
+import processes
 import pytest
-import tiny
 import torch
 
 from plremix_core.gmm import Split
@@ -24,7 +24,7 @@ def finite(trainer: Trainer) -> bool:
 
 
 def small(**changes):
-    return tiny.settings(epochs=EPOCHS, warm_up=WARM_UP, steps_per_epoch=2, **changes)
+    return processes.settings(epochs=EPOCHS, warm_up=WARM_UP, steps_per_epoch=2, **changes)
 
 
 @pytest.mark.parametrize("method", [pytest.param("dividemix", marks=pytest.mark.long), "plremix"])
@@ -40,7 +40,7 @@ def test_parts_of_any_size_at_any_epoch_train_on_and_are_named_in_the_log(monkey
 
             monkeypatch.setattr(Trainer, "split", some)
             caplog.clear()
-            trainer = Trainer(small(method=method), tiny.images(48))
+            trainer = Trainer(small(method=method), processes.images(48))
             trainer.fit(progress=False)
             assert finite(trainer)
             sizes = f"({clean} clean, {48 - clean} noisy samples, batch 16)"
@@ -77,7 +77,7 @@ def test_a_collapse_is_named_in_the_log_in_its_epoch_while_training_goes_on(monk
 
     monkeypatch.setattr(Trainer, "run_epoch", watched)
     monkeypatch.setattr(Trainer, "descend", collapsing)
-    trainer = Trainer(small(method=method, lr=0.001, lr_drops=()), tiny.images(200, wrong=0.2), tmp_path)
+    trainer = Trainer(small(method=method, lr=0.001, lr_drops=()), processes.images(200, wrong=0.2), tmp_path)
     trainer.fit(progress=False)
     word = "says top of 100 % of" if kind == "predictions" else "projections point one way"
     told = [line for line in seen[when].splitlines() if f"warning: epoch {when}, network 1 has collapsed" in line]
@@ -87,14 +87,16 @@ def test_a_collapse_is_named_in_the_log_in_its_epoch_while_training_goes_on(monk
 
 
 def test_networks_that_have_learnt_raise_no_alarm(tmp_path):
-    trainer = Trainer(tiny.settings(epochs=6, warm_up=4, steps_per_epoch=20), tiny.images(200, wrong=0.2), tmp_path)
+    trainer = Trainer(
+        processes.settings(epochs=6, warm_up=4, steps_per_epoch=20), processes.images(200, wrong=0.2), tmp_path
+    )
     trainer.fit(progress=False)
     assert trainer.history().table["test_accuracy"].iloc[-1] > 0.8
     assert not [text for text in trainer.run.warnings() if "collapsed" in text]
 
 
 def labelled(change) -> object:
-    images = tiny.images(48, wrong=0.0)
+    images = processes.images(48, wrong=0.0)
     return dataclasses.replace(images, given=change(images.true))
 
 
@@ -127,7 +129,7 @@ def test_a_class_that_vanishes_from_the_clean_part_keeps_its_prototype_and_train
         return Split(p, p > 0.5, found.points, None, 0, 0.5)
 
     monkeypatch.setattr(Trainer, "split", without)
-    trainer = Trainer(small(), tiny.images(200))
+    trainer = Trainer(small(), processes.images(200))
     trainer.fit(progress=False)
     assert finite(trainer)
     assert torch.allclose(trainer.nets[0].prototypes.norm(dim=1), torch.ones(4))
@@ -150,13 +152,13 @@ def test_what_is_not_a_number_stops_within_its_epoch_and_the_last_checkpoint_sta
                         one[(0,) * one.ndim] = value
 
         monkeypatch.setattr(Trainer, "descend", poisoned)
-        trainer = Trainer(small(), tiny.images(48), folder)
+        trainer = Trainer(small(), processes.images(48), folder)
         with pytest.raises((FloatingPointError, ValueError), match="must be finite, got .*(in epoch|diverged)"):
             trainer.fit(progress=False)
         monkeypatch.setattr(Trainer, "descend", descend)
         assert trainer.epoch == wanted
         if wanted:
-            resumed = Trainer.resume(folder, tiny.images(48))
+            resumed = Trainer.resume(folder, processes.images(48))
             assert resumed.epoch == wanted
             resumed.fit(progress=False)
             assert finite(resumed)
@@ -166,7 +168,7 @@ def test_what_is_not_a_number_stops_within_its_epoch_and_the_last_checkpoint_sta
 
 def test_a_trainer_interrupted_within_an_epoch_refuses_to_go_on_with_half_trained_networks(monkeypatch, tmp_path):
     """As by the stop button of a notebook; the folder goes on with the right bits."""
-    straight = Trainer(small(), tiny.images(48))
+    straight = Trainer(small(), processes.images(48))
     straight.fit(progress=False)
     descend, steps = Trainer.descend, []
 
@@ -177,11 +179,11 @@ def test_a_trainer_interrupted_within_an_epoch_refuses_to_go_on_with_half_traine
         descend(self, m, terms)
 
     monkeypatch.setattr(Trainer, "descend", interrupted)
-    trainer = Trainer(small(), tiny.images(48), tmp_path)
+    trainer = Trainer(small(), processes.images(48), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(progress=False)
     with pytest.raises(ValueError, match="trainer must be one that was not interrupted within an epoch, got .*epoch 1"):
         trainer.fit(progress=False)
-    resumed = Trainer.resume(tmp_path, tiny.images(48))
+    resumed = Trainer.resume(tmp_path, processes.images(48))
     resumed.fit(progress=False)
-    assert tiny.outcome(resumed) == tiny.outcome(straight)
+    assert processes.outcome(resumed) == processes.outcome(straight)

@@ -11,61 +11,38 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import tiny
 import torch
 from tqdm import tqdm
 
-from plremix_core import data
 from plremix_core.config import Config
+from plremix_core.data import Dataset
 from plremix_core.engine import checkpoint
 from plremix_core.trainer import Trainer
 
 SETTINGS = dict(
-    dataset="fashion_mnist", width=8, blocks=(1, 1), stem_stride=4, batch_size=16, pad=1, flip=False, fill=0, epochs=5,
-    warm_up=2, steps_per_epoch=4, kappa=((0, 1),), ramp_epochs=2, lr_drops=(4,), device="cpu",
-)  # fmt: skip
+    width=8, blocks=(1, 1), batch_size=16, epochs=5, warm_up=2, steps_per_epoch=4, ramp_epochs=2, lr_drops=(4,)
+)
 PATIENCE = 600  # seconds after which a test calls it a hang, at any load
-CLASSES = ("left", "right", "top", "bottom")
 
 
 def settings(**changes: object) -> Config:
     """A small plremix training on the CPU."""
-    return Config(**(SETTINGS | changes))
+    return tiny.settings(**(SETTINGS | changes))
 
 
-def images(n: int = 200, wrong: float = 0.4, seed: int = 0, size: int = 8) -> data.Dataset:
-    """Noisy bars at the left, right, top and bottom; a share of the labels is wrong."""
-    rng = np.random.default_rng(seed)
-
-    def bars(count: int) -> tuple[np.ndarray, np.ndarray]:
-        labels, half = np.arange(count) % 4, size // 2
-        pictures = rng.integers(0, 80, (count, size, size), dtype=np.uint8)
-        places = (np.s_[:, :half], np.s_[:, half:], np.s_[:half, :], np.s_[half:, :])
-        for picture, label in zip(pictures, labels):
-            picture[places[label]] += 120
-        return pictures, labels
-
-    pictures, true = bars(n)
-    given, chosen = true.copy(), rng.permutation(n)[: int(wrong * n)]
-    given[chosen] = (true[chosen] + 1 + rng.integers(3, size=len(chosen))) % 4
-    return data.from_arrays(pictures, given, *bars(40), CLASSES, true=true, name="bars")
+def images(n: int = 200, wrong: float = 0.4, seed: int = 0, size: int = 8) -> Dataset:
+    """The images of bars that the tests beside this file train on."""
+    return tiny.bars(n, wrong, seed, size)
 
 
 def outcome(trainer: Trainer) -> dict[str, str]:
     """Sums of everything that a training leaves: weights, momentum, selection; its history; the split they make."""
-    weights = hashlib.sha256()
-    for net, optimizer in zip(trainer.nets, trainer.optimizers):
-        for tensor in net.state_dict().values():
-            weights.update(tensor.numpy().tobytes())
-        for entry in optimizer.state_dict()["state"].values():
-            weights.update(entry["momentum_buffer"].numpy().tobytes())
-    for tensor in trainer.adaptive:
-        weights.update(tensor.numpy().tobytes())
     table = trainer.history().table.drop(columns="seconds")
     splits = [trainer.split(trainer.per_sample(net), trainer.epoch, m) for m, net in enumerate(trainer.nets)]
     split = b"".join(found.p_clean.tobytes() for found in splits)
     sums = dict(history=table.to_csv(index=False).encode(), split=split)
-    return {"weights": weights.hexdigest()} | {name: hashlib.sha256(x).hexdigest() for name, x in sums.items()}
+    return {"weights": tiny.checksum(trainer)} | {name: hashlib.sha256(x).hexdigest() for name, x in sums.items()}
 
 
 def train(folder: Path, **changes: object) -> Trainer:
@@ -138,7 +115,7 @@ def _die_at(step: int, folder: Path) -> None:
 def start(folder: Path, die_at: int = 0, **changes: object) -> multiprocessing.Process:
     """A process that trains in `folder`; torch is loaded once, in the server that processes are forked from."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiny", "sklearn.mixture", "pandas"])
+    context.set_forkserver_preload(["processes", "sklearn.mixture", "pandas"])
     steps = context.Value("i", 0, lock=False)
     process = context.Process(target=attempt, args=(str(folder), json.dumps(changes), die_at, steps), daemon=True)
     process.steps = steps
