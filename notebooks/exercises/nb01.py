@@ -52,7 +52,7 @@ def e1_3(posterior: Callable) -> bool | str:
         if np.allclose(found, 1 - right):
             return "That is the other component. The clean one has the smaller mean, whatever its number."
         if np.allclose(found, _share(weights * bells, clean)):
-            return "A density is divided by its standard deviation: a narrow bell is also a high one."
+            return "A density is divided by its standard deviation: a narrow component is also a high one."
         if np.allclose(found, _share(bells / stds, clean)):
             return "The weights are missing: a component with more samples is more likely beforehand."
         return False
@@ -62,7 +62,7 @@ def e1_3(posterior: Callable) -> bool | str:
 def e1_4(answer: int) -> bool | str:
     """Side of the curve at the middle of three wrong labels that agree."""
     if answer == 0:
-        return "A single wrong label pulls against its neighbours. Here its neighbours pull with it."
+        return "A single wrong label contradicts its neighbours. Here its neighbours have the same wrong label."
     return answer == 1
 
 
