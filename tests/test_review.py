@@ -102,7 +102,16 @@ def test_moving_changes_the_folder_itself_and_keeps_what_is_dropped(tmp_path):
     assert (tmp_path / "dropped" / "<script>" / "3.png").is_file() and not (root / "<script>" / "3.png").exists()
     assert [sum(label == c for _, label in folders.own(root).train) for c in range(3)] == [8, 7, 8]
     again = invoke("clean", root, labels)
-    assert "The folder has changed since" in str(again.exception)
+    assert "column 'file', must be of the images' paths, got '<script>/3.png'" in str(again.exception)
+
+
+def test_a_relabelled_image_stays_in_its_part_of_a_split_whatever_the_class_is_called(tmp_path):
+    for part in ("train", "test"):
+        write_folder(tmp_path / "photos" / part, ("bus", "train"), each=4)
+    labels = label_file(tmp_path / "labels.csv", tmp_path / "photos", {5: 0})
+    assert invoke("clean", tmp_path / "photos", labels, "--move", tmp_path / "dropped").exit_code == 0
+    assert len(list((tmp_path / "photos" / "train" / "bus").iterdir())) == 5
+    assert not (tmp_path / "photos" / "train" / "train" / "1.png").exists() and not (tmp_path / "dropped").exists()
 
 
 @pytest.mark.parametrize(

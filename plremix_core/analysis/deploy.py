@@ -48,16 +48,13 @@ class Together(nn.Module):
         return torch.stack([part(views) for part in self.parts]).sum(dim=0).softmax(dim=1)
 
 
-def open_run(run: Path, data_folder: Path | None = None) -> Trainer:
-    """The trainer of a run on the CPU, without its images; a run that does not tell its classes needs their folder."""
-    state = Run(run).load(Trainer.STATE)
-    known = state.get("classes")
-    if known is None or data_folder is not None:
-        return Trainer.resume(run, data_folder=data_folder, device="cpu")
+def open_run(run: Path) -> Trainer:
+    """The trainer of a run on the CPU, without its images."""
+    state = Run(run).load(Trainer.STATE | {"classes"})
+    known, config = state["classes"], from_dict(state["config"] | {"device": "cpu", "compile": False})
     few, given = torch.zeros(2, *known["shape"], dtype=torch.uint8), torch.zeros(known["samples"], dtype=torch.int64)
     about = tuple(known["names"]), *map(tuple, known["statistics"])
-    data = Dataset("run", few, given, None, few[:0], given[:0], *about, few[:0], given[:0])
-    trainer = Trainer(from_dict(state["config"] | {"device": "cpu", "compile": False}), data)
+    trainer = Trainer(config, Dataset("run", few, given, None, few[:0], given[:0], *about, few[:0], given[:0]))
     for net, content in zip(trainer.nets, state["nets"]):
         net.load_state_dict(content)
     return trainer

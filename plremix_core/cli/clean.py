@@ -5,18 +5,16 @@ from pathlib import Path
 
 import click
 
-from ..analysis.review import read_reviewed
-from ..data import folders
+from ..data import folders, label_files
 from ..engine.checks import require
+from . import FILE, FOLDER, PLACE, require_outside
 
 
 @click.command("clean")
-@click.argument("images", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.argument("labels", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--copy", "copy", type=click.Path(path_type=Path), help="New folder for a clean copy of all images.")
-@click.option(
-    "--move", "move", type=click.Path(path_type=Path), help="New folder for dropped images; others move inside."
-)
+@click.argument("images", type=FOLDER)
+@click.argument("labels", type=FILE)
+@click.option("--copy", type=PLACE, help="New folder for a clean copy of all images.")
+@click.option("--move", type=PLACE, help="New folder for dropped images; others move inside.")
 def clean(images, labels, copy, move) -> None:
     """Apply a label file, saved by a page of suspects, to the class folders IMAGES; without an option only list.
 
@@ -25,41 +23,29 @@ def clean(images, labels, copy, move) -> None:
     plremix clean photos suspects_photos_labels.csv --copy photos_clean
     plremix clean photos suspects_photos_labels.csv --move dropped
     """
-    layout = folders.own(images)
     require(not (copy and move), "options", "one of --copy and --move", "both", "Leave one out.")
-    files, given = zip(*layout.train)
-    reviewed = read_reviewed(labels, files).set_index("index")["label"]
-    bad = [label for label in reviewed if not -1 <= label < len(layout.names)]
-    require(
-        not bad, "label", f"in [0, {len(layout.names)}), or -1 for dropped", bad[:1], "Save it from the page again."
-    )
-    wanted = [int(reviewed.get(i, label)) for i, label in enumerate(given)]
-    target, away = copy or images, move or copy
-    if away is not None:
-        inside = away.resolve() == images.resolve() or images.resolve() in away.resolve().parents
-        require(not inside, "folder", "outside the folder of images", str(away), "Choose another place.")
-        require(not away.exists(), "folder", "new", str(away), "Choose another name.")
-    plan, taken = [], set(files)
-    for file, old, new in zip(files, given, wanted):
-        place = _in_class(Path(file), layout.names[old], layout.names[new]) if new >= 0 else Path(file)
-        while new not in (old, -1) and place.as_posix() in taken:  # another image of that class has the name
-            place = place.with_name(f"{place.stem}_{layout.names[old]}{place.suffix}")
-        taken.add(place.as_posix())
-        plan.append((file, place, old, new))
-    changed = [row for row in plan if row[2] != row[3]]
-    for file, _, old, new in changed if away is None else []:
-        click.echo(f"{file}: {layout.names[old]} -> {'dropped' if new < 0 else layout.names[new]}")
-    for file, place, _, new in plan if copy else changed if move else []:
-        to = (target if new >= 0 else away) / place
-        if new >= 0 or move:
+    if new := copy or move:
+        require_outside(new, images, "folder")
+        require(not new.exists(), "folder", "new", str(new), "Choose another name.")
+    train, names = folders.own(images).train, folders.own(images).names
+    files = [file for file, _ in train]
+    wanted = label_files.read(labels, len(files), len(names), files, names)
+    level = int(any(Path(file).parts[0] != names[label] for file, label in train))  # 1: the classes lie in train/
+    taken, counts = set(files), dict(kept=0, relabelled=0, dropped=0)
+    for (file, old), label in zip(train, wanted.tolist()):
+        what = "dropped" if label < 0 else "kept" if label == old else "relabelled"
+        counts[what] += 1
+        place = Path(file)
+        if what == "relabelled":
+            place = Path(*place.parts[:level], names[label], *place.parts[level + 1 :])
+            while place.as_posix() in taken:  # another image of that class has the name
+                place = place.with_name(f"{place.stem}_{names[old]}{place.suffix}")
+            taken.add(place.as_posix())
+        if new is None and what != "kept":
+            click.echo(f"{file}: {names[old]} -> {'dropped' if label < 0 else names[label]}")
+        if copy and what != "dropped" or move and what != "kept":
+            to = (images if move and what == "relabelled" else new) / place
             to.parent.mkdir(parents=True, exist_ok=True)
             (shutil.move if move else shutil.copy2)(images / file, to)
-    dropped = sum(new < 0 for *_, new in changed)
     done = "copied" if copy else "moved" if move else "nothing written; --copy or --move does it"
-    click.echo(f"{len(plan) - len(changed)} kept, {len(changed) - dropped} relabelled, {dropped} dropped: {done}")
-
-
-def _in_class(file: Path, old: str, new: str) -> Path:
-    """The path of a file in the folder of another class."""
-    place = file.parts.index(old)
-    return Path(*file.parts[:place], new, *file.parts[place + 1 :])
+    click.echo(", ".join(f"{count} {what}" for what, count in counts.items()) + f": {done}")

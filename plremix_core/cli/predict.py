@@ -6,18 +6,15 @@ import click
 
 from ..data.folders import IMAGES, walk
 from ..engine.checks import require
-
-RUN = click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-DATA = click.option("--images", "--data", "data", type=click.Path(path_type=Path), help="Of training, for older runs.")
+from . import FOLDER, PLACE
 
 
 @click.command("predict")
-@RUN
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run", type=FOLDER)
+@click.argument("folder", type=FOLDER)
 @click.option("--network", type=click.Choice(["both", "1", "2"]), default="both", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default="predictions.csv", show_default=True)
-@DATA
-def predict(run, folder, network, out, data) -> None:
+@click.option("--out", type=PLACE, default="predictions.csv", show_default=True)
+def predict(run, folder, network, out) -> None:
     """Predict the classes of all images in FOLDER, at any depth, with the networks of RUN (--out of train).
 
     The CSV has a row an image: file (below FOLDER), predicted, probability.
@@ -27,17 +24,16 @@ def predict(run, folder, network, out, data) -> None:
     require(bool(files), "folder", "one with images", str(folder), "Check the path.")
     from ..analysis import deploy, review
 
-    table = deploy.predict(deploy.open_run(run, data), folder, files, network)
+    table = deploy.predict(deploy.open_run(run), folder, files, network)
     review.write_csv(table, out)
     found = ", ".join(f"{name} {count:,}" for name, count in table["predicted"].value_counts().items())
     click.echo(f"{len(table):,} images: {found}\nwritten: {out}")
 
 
 @click.command("export")
-@RUN
-@click.option("--out", type=click.Path(path_type=Path), help="Folder; by default export in RUN.")
-@DATA
-def export(run, out, data) -> None:
+@click.argument("run", type=FOLDER)
+@click.option("--out", type=PLACE, help="Folder; by default export in RUN.")
+def export(run, out) -> None:
     """Write the networks of RUN for use without this package.
 
     weights.pt (state of both networks), model.pt (TorchScript: uint8 images in, probabilities out), classes.json
@@ -45,5 +41,5 @@ def export(run, out, data) -> None:
     """
     from ..analysis import deploy
 
-    written = deploy.export(deploy.open_run(run, data), out or run / "export")
+    written = deploy.export(deploy.open_run(run), out or run / "export")
     click.echo("written: " + ", ".join(map(str, written)))
