@@ -3,17 +3,17 @@
 import os
 import subprocess
 import sys
-import webbrowser
-from pathlib import Path
 
 import click
 
 from ..engine.files import ROOT
+from . import PLACE
 
 CONTROLS = (  # written out, because the names must be known without loading torch
     "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss shuffled "
     "uncleaned"
 ).split()
+FIRST = "my_notebooks/00_start_here.ipynb"
 LAB = [
     "--ServerApp.ip=127.0.0.1",
     f"--ServerApp.root_dir={ROOT}",
@@ -21,19 +21,17 @@ LAB = [
     f"--LabApp.app_settings_dir={ROOT / 'plremix_core' / 'lessons' / 'lab'}",  # no questions about news
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",  # calls nobody
 ]
-FIRST = "00_start_here.ipynb"
 
 
 @click.command("lessons")
 @click.option("--only", multiple=True, help="Notebook number, 00 to 10; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lessons"), show_default=True)
+@click.option("--out", type=PLACE, default="runs/lessons", show_default=True)
 @click.option("--jobs", type=int, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
 @click.option("--control", type=click.Choice(CONTROLS), help="Mechanism to break: claims that rest on it must fail.")
 @click.option("-p", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
-@click.option("--open", "open_", is_flag=True, help="Open the index in a browser.")
-def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> None:
+def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
     """Run notebooks without JupyterLab and write OUT/index.html and OUT/result.json.
 
     \b
@@ -49,8 +47,6 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered, open_) -> N
     click.echo(f"index: {out / 'index.html'}")
     if rendered:
         render.render(results, out)
-    if open_:
-        webbrowser.open((out / "index.html").resolve().as_uri())
     sys.exit(any(result.status != "ok" for result in results))
 
 
@@ -62,17 +58,14 @@ def lab(arguments) -> None:
     my_notebooks/ holds copies of the lessons for you to change; those that you changed are never overwritten. ARGUMENTS
     go to JupyterLab, for example --no-browser or --port 9999.
     """
-    click.echo(f"Starting JupyterLab; your browser opens my_notebooks/{FIRST} in about half a minute.")
-    click.echo("Your copies of the notebooks are in my_notebooks/. Stop with Ctrl-C.")
-    sys.stdout.flush()
+    click.echo(f"Starting JupyterLab; your browser opens {FIRST} in about half a minute. Stop with Ctrl-C.")
     from ..lessons import copies
 
     for line in copies.update():
         click.echo(line)
     os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1"}  # this interpreter's kernel
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the committed outputs: the digits agree
-    start = [f"--LabApp.default_url=/lab/tree/my_notebooks/{FIRST}"]
-    command = [sys.executable, "-m", "jupyterlab", *LAB, *start, *arguments]
+    command = [sys.executable, "-m", "jupyterlab", *LAB, f"--LabApp.default_url=/lab/tree/{FIRST}", *arguments]
     if os.name == "posix":  # in place of this process: what stops it stops JupyterLab
         os.execv(sys.executable, command)
     sys.exit(subprocess.call(command))

@@ -1,7 +1,5 @@
 """The commands ``plremix predict`` and ``plremix export``."""
 
-from pathlib import Path
-
 import click
 
 from ..data.folders import IMAGES, walk

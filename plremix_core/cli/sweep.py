@@ -2,18 +2,18 @@
 
 import sys
 import webbrowser
-from pathlib import Path
 
 import click
 
 from ..engine.files import ROOT
 from ..sweeps import grid, results, run_all
 from ..sweeps.report import write
+from . import FILE, FOLDER, PLACE, stoppable
 
 
 @click.command("sweep")
-@click.argument("path", metavar="GRID", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: runs/<grid>]")
+@click.argument("path", metavar="GRID", type=FILE)
+@click.option("--out", type=PLACE, help="Folder of the runs.  [default: runs/<grid>]")
 @click.option("--jobs", type=int, default=0, help="Runs at once on this machine; 0 = one a GPU, or one a core.")
 @click.option("--scheduler", default="", help="Address of a running dask scheduler, e.g. tcp://host:8786.")
 @click.option("--data", default="", help="Folder of cifar10.npz and the like.")
@@ -35,17 +35,14 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
         chosen = run_all.choose(runs, only)
         click.echo(run_all.forecast(chosen, out, jobs) if dry_run else run_all.progress(chosen, out))
         return
-    try:
+    with stoppable("the same command goes on from the checkpoints"):
         states = run_all.run(runs, out, jobs=jobs, only=only, **options)
-    except KeyboardInterrupt:
-        click.echo("stopped; the same command goes on from the checkpoints", err=True)
-        sys.exit(130)
     click.echo(f"{run_all.count(states)}; plremix report {out}")
     sys.exit(set(states.values()) != {"done"})
 
 
 @click.command("report")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=FOLDER)
 @click.option("--record", is_flag=True, help="Also write data/results/<grid>.csv and .json, for committing.")
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(folder, record, open_) -> None:
