@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from plremix_core.engine import checkpoint, files
+from plremix_core.engine.run import Run
 
 
 def state(epoch):
@@ -137,8 +138,8 @@ def test_a_newest_checkpoint_that_holds_a_pickle_falls_back_to_the_one_before_wi
 
 # ------------------------------------------------------------------------------------------------------ one at a time
 
-HOLD = "import sys; from pathlib import Path; from plremix_core.engine import files\n"
-HOLD += "with files.folder_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+HOLD = "import sys; from plremix_core.engine.run import Run\n"
+HOLD += "with Run(sys.argv[1]).hold(): print('held', flush=True); sys.stdin.read()"
 
 
 def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_the_first(tmp_path):
@@ -146,10 +147,10 @@ def test_the_refusal_of_a_second_training_names_the_process_and_the_machine_of_t
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         who = re.escape(f"Another process trains there ({holder.pid} on {socket.gethostname()}): wait for it")
-        with pytest.raises(ValueError, match=who), files.folder_lock(tmp_path):
+        with pytest.raises(ValueError, match=who), Run(tmp_path).hold():
             pass
         holder.stdin.close()
-    with files.folder_lock(tmp_path):
+    with Run(tmp_path).hold():
         pass
 
 
@@ -163,7 +164,7 @@ def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatc
         warnings.simplefilter("always")
         with files.hold_lock(tmp_path / "lock") as mine:
             assert mine
-        with files.folder_lock(tmp_path / "run"):
+        with Run(tmp_path / "run").hold():
             assert (tmp_path / "run" / "training.owner").exists()
     soft = any("flock not supported" in str(warning.message) for warning in told)  # what newer versions of filelock do
     assert soft or "knows no locks" in caplog.text

@@ -8,14 +8,12 @@ import json
 import logging
 import math
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository
-WRITTEN = ("epoch-", "history.csv.", "log.txt.", "attempts.jsonl.")  # how the names of unfinished files begin
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP)  # what a file system without locks answers
 log = logging.getLogger("plremix")
 
@@ -111,27 +109,3 @@ def hold_lock(path: Path, patience: float = 0.0) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def folder_lock(folder: Path | None) -> Iterator[None]:
-    """Keep other trainings out of a folder, made if missing, while one runs; refuse it while another runs there.
-
-    What a killed one left half written is removed. None: nothing to guard.
-    """
-    if folder is None:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with hold_lock(folder / "training.lock") as mine:
-        if not mine:
-            other = read_json(folder / "training.owner")
-            who = f" ({other['pid']} on {other['host']})" if {"pid", "host"} <= set(other) else ""
-            remedy = f"Another process trains there{who}: wait for it, or choose another folder."
-            raise ValueError(f"folder must be used by one training at a time, got {str(folder)!r}. {remedy}")
-        with contextlib.suppress(OSError):  # only for the message above
-            (folder / "training.owner").write_text(json.dumps(dict(pid=os.getpid(), host=socket.gethostname())))
-        for stump in folder.glob("*.tmp"):
-            if stump.name.startswith(WRITTEN):
-                stump.unlink(missing_ok=True)
-        yield

@@ -2,11 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
-
-from .files import write_atomic
 
 LAST = 10  # epochs whose mean is reported as "last"
 COLUMNS = {  # column: meaning; those with a network's number, _1 or _2, stand without it
@@ -43,23 +40,12 @@ COLUMNS = {  # column: meaning; those with a network's number, _1 or _2, stand w
 
 @dataclass(frozen=True)
 class History:
-    """Table of a training, one row an epoch.
+    """Table of a training, one row an epoch; its columns are `COLUMNS`, accuracies and shares lie in [0, 1].
 
-    Attributes
-    ----------
-    config : Config
-        Settings of the run.
-    table : pandas.DataFrame
-        See `COLUMNS`; accuracies and shares lie in [0, 1].
+    Warm-up rows lack the columns of the split (NaN).
     """
 
-    config: object
     table: pd.DataFrame
-
-    @classmethod
-    def from_rows(cls, config: object, rows: list[dict[str, float]]) -> "History":
-        """Build from rows; warm-up rows lack the columns of the split (NaN)."""
-        return cls(config, pd.DataFrame(rows))
 
     @property
     def last(self) -> float:
@@ -78,22 +64,17 @@ class History:
             return float("nan")
         return float(self.table["test_accuracy"][self.table["holdout_accuracy"].idxmax()])
 
-    def save(self, path: Path) -> None:
-        """Write the table as CSV, atomically."""
-        write_atomic(path, self.table.to_csv(index=False).encode())
-
 
 def brief(row: dict[str, float], epochs: int, samples: int) -> str:
-    """One epoch for the screen: its number, the loss, the size of the labeled set, an accuracy, seconds."""
-    both = {
-        name: [row[f"{name}_{n}"] for n in (1, 2) if row.get(f"{name}_{n}") is not None] for name in ("total", "clean")
-    }
-    parts = [f"epoch {row['epoch'] + 1} of {epochs}"]
-    parts += [f"loss {sum(both['total']) / len(both['total']):.3f}"] if both["total"] else []
-    parts += [f"clean {sum(both['clean']) / len(both['clean']) / samples:.0%}"] if both["clean"] else []
-    named = {"test_accuracy": "test", "holdout_accuracy": "hold-out"}
-    known = [f"{text} {row[name]:.3f}" for name, text in named.items() if row.get(name, math.nan) == row.get(name, 0)]
-    return "  ".join([*parts, *known[:1], f"{row['seconds']:.1f} s"])
+    """One epoch for the screen: its number, the loss, the size of the labeled set, accuracies, seconds."""
+
+    def mean(name: str) -> float:
+        return float(pd.Series([row.get(f"{name}_{number}") for number in (1, 2)], dtype=float).mean())
+
+    shown = {"loss {:.3f}": mean("total"), "clean {:.0%}": mean("clean") / samples}
+    shown |= {"test {:.3f}": row["test_accuracy"], "hold-out {:.3f}": row.get("holdout_accuracy", math.nan)}
+    parts = [form.format(value) for form, value in shown.items() if not math.isnan(value)]
+    return "  ".join([f"epoch {row['epoch'] + 1} of {epochs}", *parts, f"{row['seconds']:.1f} s"])
 
 
 def line(row: dict[str, float]) -> str:

@@ -97,12 +97,17 @@ def commit() -> str:
         return "not a git checkout"
 
 
+def now() -> str:
+    """Return date and time, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def provenance(device: torch.device) -> dict[str, object]:
     """Return where, when, with what and by which command."""
     return dict(
         command=command(sys.argv),
         commit=commit(),
-        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        date=now(),
         device=str(device),
         processor=processor(device),
         cores=os.cpu_count(),

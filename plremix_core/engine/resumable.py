@@ -1,15 +1,15 @@
 """A training that can be resumed: epoch by epoch, in a folder of its own."""
 
-import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
-from . import provenance
+from . import checkpoint, provenance
 from .checks import require
 from .history import History, line
 from .run import Run
@@ -71,32 +71,36 @@ class Resumable:
         require(not self.within_epoch, "trainer", "one that was not interrupted within an epoch", where, remedy)
         with self.run.hold():
             if self.epoch == 0:
-                self.run.refuse_used()
+                remedy = "Go on with Trainer.resume(folder), or choose another folder."
+                used = self.run.folder is not None and checkpoint.saved(self.run.folder)
+                require(not used, "folder", "without checkpoints of another training", str(self.run.folder), remedy)
                 self.warn_of_data()
-            self.stretches.append(self.run.stretch(self.epoch, provenance.processor(self.device)))
+            device = provenance.processor(self.device)
+            self.stretches.append(dict(from_epoch=self.epoch, device=device, date=provenance.now()))
             with tqdm(total=self.config.epochs, initial=self.epoch, disable=not progress, unit="epoch") as bar:
                 while self.epoch < self.config.epochs:
                     self.within_epoch = True
                     row = self.run_epoch(self.epoch)
                     self.rows.append(row)
                     self.epoch, self.within_epoch = self.epoch + 1, False
-                    with contextlib.ExitStack() as saving:  # whatever becomes of the hook
-                        saving.callback(self.save)
+                    try:
                         if on_epoch is not None:
                             on_epoch(self, row)
+                    finally:
+                        self.save()
                     bar.update()
                     if row["test_accuracy"] == row["test_accuracy"]:  # there is a test set
                         bar.set_postfix(test=f"{row['test_accuracy']:.3f}")
-            self.run.write(self.history())  # if there was nothing left to do: perhaps it was lost
+            self.run.save(self.history())  # if there was nothing left to do: perhaps it was lost
         return self.history()
 
     def history(self) -> History:
         """The table so far."""
-        return History.from_rows(self.config, self.rows)
+        return History(pd.DataFrame(self.rows))
 
     def save(self) -> None:
         """Write the history and, last, a checkpoint into the run's folder, atomically."""
-        self.run.save(self.state_dict(), self.history(), self.epoch)
+        self.run.save(self.history(), self.state_dict(), self.epoch)
         log.info(line(self.rows[-1]))
 
     def outcome(self) -> dict[str, object]:

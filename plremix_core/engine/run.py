@@ -1,9 +1,10 @@
 """The folder of one training: its lock, its log, its checkpoints and its history."""
 
 import contextlib
-import datetime
 import logging
 import logging.handlers
+import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from . import checkpoint
-from .files import folder_lock
+from .checks import require
+from .files import hold_lock, write_atomic
 from .history import History
 
 TOLD = 20  # warnings that a result holds; their number is told in any case
+WRITTEN = ("epoch-", "history.csv.", "log.txt.", "attempts.jsonl.")  # how the names of unfinished files begin
 log = logging.getLogger("plremix")
 
 
@@ -51,25 +54,35 @@ class Run:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep other trainings out of the folder, and log into it, while a training runs."""
-        with folder_lock(self.folder), self.logged():
+        """Make the folder, keep other trainings out of it and log into it, while a training runs.
+
+        What a killed one left half written is removed.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.folder is not None:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                owner = self.folder / "training.owner"  # only for the message
+                mine = stack.enter_context(hold_lock(self.folder / "training.lock"))
+                who = "" if mine or not owner.exists() else f" ({owner.read_text()})"
+                remedy = f"Another process trains there{who}: wait for it, or choose another folder."
+                require(mine, "folder", "used by one training at a time", str(self.folder), remedy)
+                owner.write_text(f"{os.getpid()} on {socket.gethostname()}")
+                for stump in [stump for name in WRITTEN for stump in self.folder.glob(f"{name}*.tmp")]:
+                    stump.unlink(missing_ok=True)
+            stack.enter_context(self.logged())
             yield
 
     @contextlib.contextmanager
     def logged(self) -> Iterator[None]:
         """Write what the package logs into ``log.txt``; warnings also reach the screen where nothing shows them."""
-        handlers: list[logging.Handler] = []
-        if not log.hasHandlers():
-            handlers.append(_Screen())
-            handlers[0].setLevel(logging.WARNING)
+        handlers: list[logging.Handler] = [] if log.hasHandlers() else [_Screen(logging.WARNING)]
         if self.folder is not None and self.folder.is_dir():
             handlers.append(_File(self.folder / "log.txt", encoding="utf-8", delay=True, errors="backslashreplace"))
         level = log.level
+        log.setLevel(level or logging.INFO)
         for handler in handlers:
             handler.setFormatter(_Lines())
             log.addHandler(handler)
-        if log.level == logging.NOTSET:
-            log.setLevel(logging.INFO)
         try:
             yield
         finally:
@@ -78,35 +91,24 @@ class Run:
                 log.removeHandler(handler)
                 handler.close()
 
-    @staticmethod
-    def stretch(epoch: int, device: str) -> dict[str, object]:
-        """Where and when a stretch of training begins."""
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return dict(from_epoch=epoch, device=device, date=now)
-
-    def refuse_used(self) -> None:
-        """Refuse to begin a training in a folder that holds the checkpoints of another one."""
-        if self.folder is not None:
-            checkpoint.refuse_used(self.folder)
-
-    def write(self, history: History) -> None:
-        """Write the history alone."""
-        if self.folder is not None:
-            history.save(self.folder / "history.csv")
-
     def load(self, parts: set[str]) -> dict:
         """Load the newest sound checkpoint; it must have the `parts` of a training's state."""
         state = checkpoint.load_newest(self.folder)
-        checkpoint.require_whole(state, parts, self.folder)
+        missing = sorted(parts.difference(state if isinstance(state, dict) else ()))
+        remedy = "Is it a run's folder? If so, set its newest checkpoint aside to go on from the one before."
+        name = f"checkpoint in {self.folder}"
+        require(not missing, name, "the state of a training", f"none of {missing}", remedy)
         return state
 
-    def save(self, state: dict, history: History, epoch: int) -> None:
-        """Write the history and, last, a checkpoint, atomically; a folder that was removed is made anew."""
-        if self.folder is not None:
-            if not self.folder.is_dir():
-                self.folder.mkdir(parents=True)
-                log.warning("%s was removed while training; it is made anew", self.folder)
-            self.write(history)
+    def save(self, history: History, state: dict | None = None, epoch: int = 0) -> None:
+        """Write the history and, last, a checkpoint, if there is one; a folder that was removed is made anew."""
+        if self.folder is None:
+            return
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True)
+            log.warning("%s was removed while training; it is made anew", self.folder)
+        write_atomic(self.folder / "history.csv", history.table.to_csv(index=False).encode())
+        if state is not None:
             checkpoint.save(state, self.folder, epoch)
 
     def warnings(self) -> list[str]:
@@ -126,7 +128,7 @@ class Run:
         return dict(
             last=history.last,
             best=history.best,
-            chosen=history.chosen if history.chosen == history.chosen else None,
+            chosen=history.chosen,
             seconds=float(history.table["seconds"].sum()),
             data=state["data"],
             stretches=stretches,

@@ -1,6 +1,5 @@
 """One run of a grid on the machine that does it. All of its state lies in the files of its folder."""
 
-import datetime
 import hashlib
 import json
 import os
@@ -11,7 +10,7 @@ import distributed
 import pandas as pd
 
 from ..config import from_dict
-from ..engine import checkpoint, files
+from ..engine import checkpoint, files, provenance
 from ..engine.checks import require
 from ..engine.history import History
 from ..engine.run import Run
@@ -84,7 +83,7 @@ def fail(folder: Path, reason: str) -> dict:
     try:
         logs = sorted(folder.glob("*.log"))
         tail = logs[0].read_text(errors="replace").splitlines()[-TAIL:] if logs else []
-        files.write_json(folder / "failed.json", dict(status="failed", reason=reason, date=_now(), log=tail))
+        files.write_json(folder / "failed.json", dict(status="failed", reason=reason, date=provenance.now(), log=tail))
     except OSError as error:  # a full disk, a folder that is gone
         reason += f" (not noted in its folder: {error})"
     return dict(status="failed", reason=reason)
@@ -118,7 +117,7 @@ def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int)
 
 def _begin(folder: Path) -> None:
     """Note the attempt; checkpoints of which none can be resumed are set aside, and the run starts again."""
-    line = dict(date=_now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=0)
+    line = dict(date=provenance.now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=0)
     if epoch(folder):
         try:
             line["from_epoch"] = Run(folder).load(Trainer.STATE)["epoch"]
@@ -144,14 +143,13 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
         device=finish["device"],
         versions=finish["versions"],
         wall_seconds=ran.seconds,
-        date=datetime.date.today().isoformat(),
+        date=provenance.now()[:10],
     )
     content |= _figures(folder, described) if described["epochs"] else {"resumed": 0}
     content["attempts"] = len((folder / "attempts.jsonl").read_bytes().splitlines())
     content |= {"restarted": True} if any(folder.glob("*.damaged")) else {}
     for _, old in checkpoint.saved(folder)[1:]:
-        old.unlink()
-        old.with_suffix(".sha256").unlink(missing_ok=True)
+        checkpoint.drop(old)
     files.write_json(folder / "result.json", content)
 
 
@@ -162,7 +160,7 @@ def _figures(folder: Path, described: dict) -> dict:
     expected, found = described["fingerprint"], config.fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")
     content = (folder / "history.csv").read_bytes()
-    history = History(config, pd.read_csv(folder / "history.csv"))
+    history = History(pd.read_csv(folder / "history.csv"))
     total, epochs = described["epochs"], (len(history.table), state["epoch"])
     require(epochs == (total, total), "epochs", f"{total} in both files", epochs, "Run it again.")
     weights = hashlib.sha256()
@@ -170,7 +168,3 @@ def _figures(folder: Path, described: dict) -> dict:
         weights.update(tensor.contiguous().numpy().tobytes())
     sums = dict(history=hashlib.sha256(content).hexdigest()[:12], weights=weights.hexdigest()[:12])
     return Run(folder).outcome(state, history) | sums | {"settings": described["parameters"]}
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
