@@ -280,6 +280,8 @@ def test_05_files_find_their_images_and_empty_labels_drop_theirs(tmp_path):
     rows = [f"{FILES[i]},{TRUE[i]},9\r\n" for i in (3, 5, 0, 1, 4)] + ["a/2.png,,9\r\n"]
     (tmp_path / "l.csv").write_text("file,label,given\r\n" + "".join(rows))
     assert label_files.read(tmp_path / "l.csv", 6, 3, FILES).tolist() == [0, 1, -1, 0, 1, 2]
+    np.savez(tmp_path / "l.npz", label=[0, -1, 2, 0, 1, 2], key=range(6))
+    assert label_files.read(tmp_path / "l.npz", 6, 3).tolist() == [0, -1, 2, 0, 1, 2]
     (tmp_path / "l.json").write_text(json.dumps({FILES[i]: TRUE[i] for i in (3, 5, 0, 1, 4, 2)}))
     assert label_files.read(tmp_path / "l.json", 6, 3, FILES).tolist() == TRUE
     (tmp_path / "l.csv").write_text("file,label\n" + "".join(rows[:3]).replace(",9", ""))

@@ -1,5 +1,6 @@
 """Given labels from files: any .npy, .npz, .json or .csv, and the human labels of CIFAR-N."""
 
+import csv
 import io
 import json
 import re
@@ -16,7 +17,6 @@ from .words import number, readable
 
 KINDS = (".npy", ".npz", ".json", ".csv")
 KEYS = ("", "index", "idx", "id", "key", "file", "path", "image", "filename", "file_name", "image_id", "name")
-BROKEN = re.compile(r"[-+]?[0-9]*\.[0-9]+(e[-+]?[0-9]+)?|nan", re.IGNORECASE)  # a measured value is no key
 WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
 
 
@@ -37,61 +37,62 @@ def read(
     kind, name = Path(path).suffix.lower(), f"label_file {path}"
     require(kind in KINDS, "label_file", f"one of {', '.join(KINDS)}", path, "Save the labels in such a file.")
     require(Path(path).is_file(), "label_file", "a file that exists", path, "Check the path.")
-    require(not key or kind == ".npz", "label_file", "without :: unless it is an .npz", str(file), "Drop the name.")
     columns = _read_columns(Path(path), name)
-    called = next((column for column in columns if column.strip().lower() == "label"), "label")
-    column = key or (called if len(columns) != 1 else next(iter(columns)))
+    called = [column for column in columns if column.strip().lower() == "label"] or list(columns)
+    called = [key] if key else called
     rule = f"with an array {key!r}" if key else "with one column, or one named label (of an .npz: path::name)"
-    require(column in columns, name, rule, ", ".join(columns), "Name one of them.")
-    values = columns.pop(column)
-    rule, listed = "a list, or an object from index to label", isinstance(values, (list, np.ndarray))
-    require(listed, name, rule, values, "Write a list.")
-    order = _order(columns, np.size(values), files, name)
+    require(len(called) == 1 and called[0] in columns, name, rule, ", ".join(columns), "Name one of them.")
+    values = columns.pop(called[0])
+    listed = isinstance(values, (list, np.ndarray))
+    require(listed, name, "a list, or an object from index to label", values, "Write a list.")
+    if isinstance(values, list):
+        values = np.array(values if {*map(type, values)} == {int} else [str(value) for value in values])
+    order = _order(columns, values.shape, files, name)
     remedy = "One label a training image, in the order of the data set."
-    shape = np.shape(values) if order is None else order.shape
-    require(shape == (size,), name, f"of shape ({size},)", shape, remedy)
-    rows = np.arange(size) if order is None else order
-    if order is not None and isinstance(values, list):
-        kept = [place for place, value in enumerate(values) if str(value).strip() not in ("", "-1")]
-        values, rows = [values[place] for place in kept], rows[kept]
-    labels = _numbered(values, names, name)
-    require(labels.shape == rows.shape and len(rows) > 0, name, f"of shape ({size},)", labels.shape, remedy)
-    worst = labels.max() if labels.max() >= num_classes else labels.min()
-    require(0 <= worst < num_classes, name, f"in [0, {num_classes})", int(worst), "Is it of another data set?")
+    require(values.shape == (size,), name, f"of shape ({size},)", values.shape, remedy)
     found = np.full(size, -1, dtype=np.int64)
-    found[rows] = labels
+    found[slice(None) if order is None else order] = _numbered(values, num_classes, names, order is not None, name)
+    require(found.max() >= 0, name, "of at least one label", "none", remedy)
     return found
 
 
-def _order(columns: dict, count: int, files: Sequence[str], name: str) -> np.ndarray | None:
+def _order(columns: dict, shape: tuple[int, ...], files: Sequence[str], name: str) -> np.ndarray | None:
     """Places of the images that rows of labels are of, from the `columns` beside them; None if none is a key."""
     place, found = {readable(file).removeprefix("'"): number for number, file in enumerate(files)}, None
     for column, values in columns.items():
-        if len(values) != count or getattr(values, "ndim", 1) != 1:
+        if np.shape(values) != shape:
             continue
-        cells = [str(value).strip() for value in values]
-        if not any(cells):
-            continue
-        if any(cell.removeprefix("'") in place for cell in cells):
-            cells = [cell.removeprefix("'") for cell in cells]  # put there against spreadsheets
-            strange = next((cell for cell in cells if cell not in place), None)
-            require(strange is None, f"{name}, column {column!r},", "of the images' paths", strange, "Correct it.")
-            missing, once = sorted(set(place) - set(cells))[:3], len(set(cells)) == count
-            require(once, f"{name}, column {column!r},", "of each image once", "one twice", "Keep one of the rows.")
+        cells = [str(value).strip().removeprefix("'") for value in values]  # ' is put there against spreadsheets
+        numbers = pd.to_numeric(pd.Series(cells, dtype=object), "coerce").to_numpy()
+        told, measured = f"{name}, column {column!r},", (numbers % 1 > 0).any()  # what is measured is no key
+        if not place.keys().isdisjoint(cells):
+            strange, missing = sorted(set(cells) - set(place))[:3], sorted(set(place) - set(cells))[:3]
+            require(not strange, told, "of the images' paths", strange, "Correct it.")
             remedy = "To drop an image, leave its label empty."
-            require(not missing, f"{name}, column {column!r},", "of all images", f"none of {missing}", remedy)
+            require(not missing, told, "of all images", f"none of {missing}", remedy)
             return np.array([place[cell] for cell in cells])
-        cells = [re.sub(r"\.0+$", "", cell) for cell in cells]
-        whole = all(map(WHOLE.fullmatch, cells))
-        order = np.array(cells, dtype=np.int64) if whole else np.array([])
-        if whole and np.array_equal(np.sort(order), np.arange(count)):
-            same = found is None or np.array_equal(found, order)
+        elif np.array_equal(np.sort(numbers), np.arange(len(cells))):
+            same = found is None or np.array_equal(found, numbers)
             require(same, name, "with one order of its rows", f"another one in {column!r}", "Drop a column.")
-            found = order
-        elif column.strip().lower() in KEYS or (len(set(cells)) == count > 1 and not any(map(BROKEN.fullmatch, cells))):
-            rule = f"of each index from 0 to {count - 1} once" + " or of the images' paths" * bool(files)
+            found = numbers.astype(np.int64)
+        elif any(cells) and (column.strip().lower() in KEYS or len(set(cells)) == len(cells) > 1 and not measured):
+            rule = f"of each index from 0 to {len(cells) - 1} once" + " or of the images' paths" * bool(files)
             remedy = "It could be a key. Write it so, or drop it if the rows are in the order of the images."
-            require(False, f"{name}, column {column!r},", rule, cells[:3], remedy)
+            require(False, told, rule, cells[:3], remedy)
+    return found
+
+
+def _numbered(values: np.ndarray, classes: int, names: Sequence[str], drops: bool, name: str) -> np.ndarray:
+    """Labels (N,) as numbers: whole ones, or what words mean; -1, if the file `drops` images, for -1 and no word."""
+    if values.dtype.kind != "U":
+        require(values.dtype.kind in "iu", name, "of whole numbers", values.dtype, "Number classes from 0.")
+        worst, least = int(values.max() if values.max() >= classes else values.min()), -1 if drops else 0
+        require(least <= worst < classes, name, f"in [{least}, {classes})", worst, "Is it of another data set?")
+        return values
+    words = [word.strip() for word in values.tolist()]
+    kept = [place for place, word in enumerate(words) if not (drops and word in ("", "-1"))]
+    found, names = np.full(len(words), -1), tuple(names) or tuple(map(str, range(classes)))
+    found[kept] = number([words[place] for place in kept], names, lambda i: f"{name}, entry {kept[i]},")[0]
     return found
 
 
@@ -102,20 +103,17 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         if kind == ".pt":
             return _load_torch(path)
         if kind == ".csv":
-            form = dict(header=None, dtype=str, keep_default_na=False, engine="python")
-            table = pd.read_csv(io.StringIO(read_text(path)), **form)  # the C engine fills short rows up in silence
-            if table.isna().any(axis=None):
-                raise ValueError("rows of several lengths")
-            cells = table.loc[0].tolist()
-            if not all(WHOLE.fullmatch(cell) for cell in cells):
-                table = table[1:].set_axis(cells, axis=1)
-            names = [str(cell) for cell in table.columns]
-            if len(set(names)) < len(names):
-                raise ValueError("two columns of one name")
-            return {name: column.tolist() for name, column in zip(names, table.T.to_numpy())}
+            rows = [row for row in csv.reader(io.StringIO(read_text(path))) if "".join(row).strip()]
+            bare = all(map(WHOLE.fullmatch, rows[0]))
+            heading = [str(number) for number in range(len(rows[0]))] if bare else rows.pop(0)
+            if len(set(heading)) < len(heading) or any(len(row) != len(heading) for row in rows):
+                raise ValueError("two columns of one name, or rows of several lengths")
+            return {called: cells for called, *cells in zip(heading, *rows)}
         if kind == ".json":
-            content = json.loads(read_text(path), object_pairs_hook=_split_pairs)
-            return content if isinstance(content, dict) else {"label": content}
+            content = json.loads(read_text(path), object_pairs_hook=tuple)  # in which an index may stand twice
+            if content and isinstance(content, tuple):
+                return dict(zip(("index", "label"), map(list, zip(*content))))
+            return {"label": content}
         if kind == ".npy":
             return {"label": np.load(path, allow_pickle=False)}
         with np.load(path, allow_pickle=False) as archive:
@@ -123,11 +121,6 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
     except Exception as error:  # a damaged file raises many types
         remedy = "The file is cut, damaged or something else; write or fetch it again."
         raise ValueError(f"{name} must be a readable {kind}, got {error!r:.300}. {remedy}") from error
-
-
-def _split_pairs(pairs: list[tuple[str, object]]) -> dict[str, list]:
-    """Make columns of a JSON object, in which an index may stand twice."""
-    return {"index": [index for index, _ in pairs], "label": [label for _, label in pairs]}
 
 
 def _load_torch(path: Path) -> dict[str, np.ndarray]:
@@ -139,22 +132,6 @@ def _load_torch(path: Path) -> dict[str, np.ndarray]:
 
     with torch.serialization.safe_globals([np.ndarray, np.dtype, *kinds, *((rebuild, name) for name in names)]):
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-
-
-def _numbered(values: np.ndarray | list, names: Sequence[str], name: str) -> np.ndarray:
-    """Return labels as numbers; text of digits is taken for a number, unless all of the text are `names`."""
-    remedy = "Number classes from 0, or write their names." if names else "Number classes from 0."
-    if isinstance(values, np.ndarray) and not (names and values.dtype.kind == "U"):
-        require(np.issubdtype(values.dtype, np.integer), name, "of whole numbers", values.dtype, remedy)
-        return values
-    values = values.tolist() if isinstance(values, np.ndarray) else values
-    if names and all(isinstance(value, str) for value in values):
-        words = [value.strip() for value in values]
-        return np.array(number(words, tuple(names), lambda place: f"{name}, entry {place},")[0], dtype=np.int64)
-    for place, value in enumerate(values):
-        whole = type(value) in (int, str) and WHOLE.fullmatch(str(value))
-        require(bool(whole), f"{name}, entry {place},", "a whole number", value, remedy)
-    return np.array([int(value) for value in values], dtype=np.int64)
 
 
 def human(noise: str, dataset: str, folder: Path, true: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ def number(words: list[str], names: Names | None, where: Callable[[int], str]) -
     for i, word in enumerate(words):
         remedy = "Correct it; if two classes have that name, write its number."
         require(word in by_name or word in by_number, where(i), f"one of {len(names)} classes", word, remedy)
+    for i, word in enumerate(words):
         clear = known is by_name or word not in by_name
         require(clear, where(i), "a number, as others are no names", word, REMEDY)
     return [known[word] for word in words], names
