@@ -24,7 +24,7 @@ FIGURES = {
     "curves": lambda: plots.curves([{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"]),
     "dots": lambda: plots.dots([{"row": {"ce": UNIT, "plremix": UNIT}}] * 2, ["a", "b"], ["x", "x"], finding="c"),
     "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
-    "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True]), columns=2),
+    "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True])),
     "label_noise": lambda: plots.label_noise({"a": MATRIX, "b": MATRIX}, NAMES),
     "loss_histograms": lambda: plots.loss_histograms([UNIT], NOISE, UNIT, [UNIT], [1 - UNIT], ["a"]),
     "loss_planes": lambda: plots.loss_planes(POINTS, NOISE, [PLANE], ["a"], densities=[PLANE]),
@@ -64,10 +64,11 @@ def test_dots_show_every_value_in_its_row_and_a_bar_at_the_mean():
 
 
 def test_equal_values_of_a_row_lie_side_by_side():
-    figure = plots.dots([{"row": {"": [0.0] * 4}}], ["finding"], ["unit"])
-    small_png(figure)
-    places = figure.axes[0].collections[0].get_offsets()
-    assert len(np.unique(np.round(places, 6), axis=0)) == 4
+    for groups in ([""], ["ce", "plremix"]):
+        figure = plots.dots([{"row": dict.fromkeys(groups, [0.0] * 4)}], ["finding"], ["unit"])
+        small_png(figure)
+        places = np.concatenate([dots.get_offsets() for dots in figure.axes[0].collections])
+        assert len(np.unique(np.round(places, 6), axis=0)) == 4 * len(groups)
 
 
 def test_a_method_keeps_its_colour_whoever_stands_beside_it_and_lends_it_to_nobody():

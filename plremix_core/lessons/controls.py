@@ -1,45 +1,21 @@
 """Controls: what a reader can break in a notebook, so that a claim which rests on it fails; `lesson.start` does it.
 
-A control replaces an attribute of a module or class; code that imports the function itself keeps the original.
+A control replaces an attribute of a module or class; code that imports the function itself keeps the original. Nothing
+heavy is loaded here before a control is switched on: the command line lists them, too.
 """
 
-import numpy as np
-import torch
-
-from .. import gmm, losses, presets, trainer
-from ..data import noise
-
-
-def _all_negatives(logits: torch.Tensor, labels: torch.Tensor, k: int) -> torch.Tensor:
-    return losses.all_negatives(len(labels), labels.device)
-
-
-def _coin(loss_cls: np.ndarray, loss_proto: np.ndarray | None = None, *, threshold: float = 0.5, seed: int):
-    real = _SPLIT(loss_cls, loss_proto, threshold=threshold, seed=seed)
-    p_clean = np.random.default_rng(seed).random(len(real.p_clean))
-    return gmm.Split(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
-
-
-def _forget_momentum(self: trainer.Trainer, state: dict) -> None:
-    _LOAD(self, state)
-    for optimizer in self.optimizers:
-        optimizer.state.clear()
-
-
-_SPLIT, _LOAD = gmm.split_clean, trainer.Trainer.load_state_dict
-_INFO_NCE = losses.CONTRASTS["info_nce"]
-CONTROLS = {  # name: (what it breaks, module or class, attribute, replacement); no module: recorded runs only
-    "all_negatives": ("every pair is a negative pair", losses, "plr_mask", _all_negatives),
-    "clean_labels": ("labels are left clean", noise, "corrupt", lambda labels, *_args, **_kw: labels.copy()),
-    "coin": ("the mixture is replaced by a coin", gmm, "split_clean", _coin),
-    "never_flat": ("FlatNCE is InfoNCE", losses, "CONTRASTS", {"flat_nce": _INFO_NCE, "info_nce": _INFO_NCE}),
-    "forget_momentum": ("resuming forgets the momentum", trainer.Trainer, "load_state_dict", _forget_momentum),
-    "no_faults": ("released=True switches nothing", presets, "FAULTS", {}),
-    "one_loss": ("recorded runs split by the classifier loss alone", None, "", None),
-    "no_contrast": ("recorded runs train without a contrastive loss", None, "", None),
-    "no_split": ("recorded runs train on all given labels, without a split", None, "", None),
-    "shuffled": ("recorded rankings of suspects are in random order", None, "", None),
-    "uncleaned": ("recorded trainings on cleaned labels are those on the labels as given", None, "", None),
+CONTROLS = {  # name: what it breaks
+    "all_negatives": "every pair is a negative pair",
+    "clean_labels": "labels are left clean",
+    "coin": "the mixture is replaced by a coin",
+    "never_flat": "FlatNCE is InfoNCE",
+    "forget_momentum": "resuming forgets the momentum",
+    "no_faults": "released=True switches nothing",
+    "one_loss": "recorded runs split by the classifier loss alone",
+    "no_contrast": "recorded runs train without a contrastive loss",
+    "no_split": "recorded runs train on all given labels, without a split",
+    "shuffled": "recorded rankings of suspects are in random order",
+    "uncleaned": "recorded trainings on cleaned labels are those on the labels as given",
 }
 _TAUS = ("1", "0.5", "0.1")  # of the variants in the study `join`
 INSTEAD = {  # control: method: the recorded runs that take its place
@@ -53,3 +29,37 @@ INSTEAD = {  # control: method: the recorded runs that take its place
     "no_split": {"plremix": "ce on strong views"},
     "no_faults": {"peer's prototypes": "own prototypes"},
 }
+
+
+def replacements() -> dict[str, tuple[object, str, object]]:
+    """Module or class, attribute and replacement by control; those that are missing act on recorded runs only."""
+    import numpy as np
+
+    from .. import gmm, losses, presets, trainer
+    from ..data import noise
+
+    split_clean, load_state_dict = gmm.split_clean, trainer.Trainer.load_state_dict
+    info_nce = losses.CONTRASTS["info_nce"]
+
+    def coin(loss_cls, loss_proto=None, *, threshold=0.5, seed):
+        real = split_clean(loss_cls, loss_proto, threshold=threshold, seed=seed)
+        p_clean = np.random.default_rng(seed).random(len(real.p_clean))
+        return gmm.Split(p_clean, p_clean > threshold, real.points, real.mixture, real.clean, threshold)
+
+    def forget_momentum(self, state):
+        load_state_dict(self, state)
+        for optimizer in self.optimizers:
+            optimizer.state.clear()
+
+    return {
+        "all_negatives": (
+            losses,
+            "plr_mask",
+            lambda logits, labels, k: losses.all_negatives(len(logits), logits.device),
+        ),
+        "clean_labels": (noise, "corrupt", lambda labels, *_args, **_options: labels.copy()),
+        "coin": (gmm, "split_clean", coin),
+        "never_flat": (losses, "CONTRASTS", dict.fromkeys(losses.CONTRASTS, info_nce)),
+        "forget_momentum": (trainer.Trainer, "load_state_dict", forget_momentum),
+        "no_faults": (presets, "FAULTS", {}),
+    }

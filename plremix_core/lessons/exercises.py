@@ -8,7 +8,6 @@ exercise the answer that follows from a misconception.
 import functools
 import importlib.util
 import inspect
-import math
 from collections.abc import Callable
 from types import ModuleType
 
@@ -25,17 +24,12 @@ WANTED = {
     Callable: "a function, made with def",
 }
 NOT_YET = "not yet. Write your answer in place of the three dots and run the cell again."
-
-
-class _NotYet(Exception):
-    """A function of the reader still returns nothing."""
+EMPTY = "not yet. Your function returns nothing so far: write its body, then run the cell again."
 
 
 def load(notebook: str) -> ModuleType:
     """Read the checks of a notebook, "03" for example."""
-    path = ROOT / "notebooks" / "exercises" / f"nb{notebook}.py"
-    require(path.exists(), "exercises", "in notebooks/exercises", path.name, "Run from the repository.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location("checks", ROOT / "notebooks" / "exercises" / f"nb{notebook}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -47,46 +41,39 @@ def judge(module: ModuleType, name: str, answer: object) -> tuple[bool | None, s
         return None, NOT_YET
     check = getattr(module, name.lower().replace(".", "_"))
     kind = next(iter(inspect.get_annotations(check, eval_str=True).values()))
+    returned: list[object] = []
     try:
-        read = _read(answer, kind)
+        read = _read(answer, kind, returned)
     except Exception:
-        given = repr(answer)
-        given = given if len(given) <= 40 else given[:37] + "..."
-        return False, f"{name} wants {WANTED[kind]}; you gave the {type(answer).__name__} {given}."
+        return False, f"{name} wants {WANTED[kind]}; you gave the {type(answer).__name__} {answer!r:.40}."
     try:
         verdict = check(read)
-    except _NotYet:
-        return None, "not yet. Your function returns nothing so far: write its body, then run the cell again."
     except Exception as error:
-        return False, f"your function stopped with {type(error).__name__}: {error}" if callable(read) else "look again."
+        verdict = f"your function stopped with {type(error).__name__}: {error}" if callable(read) else "look again."
+    if any(value is None or value is ... for value in returned):
+        return None, EMPTY
     return (False, verdict) if isinstance(verdict, str) else (bool(verdict), "" if verdict else "Try again.")
 
 
-def _read(answer: object, kind: type) -> object:
-    """An answer as `kind`; anything that is raised means that it is none."""
+def _read(answer: object, kind: type, returned: list[object]) -> object:
+    """An answer as `kind`, a function that also notes what it `returned`; anything raised means that it is none."""
     if kind is Callable:
+
+        @functools.wraps(answer, updated=())
+        def function(*arguments: object, **options: object) -> object:
+            returned.append(answer(*arguments, **options))
+            return returned[-1]
+
         require(callable(answer), "answer", "a function", answer, "")
-        return _watched(answer)
+        return function
     if kind is str:
         require(isinstance(answer, str) and answer.strip() != "", "answer", "a word", answer, "")
         return answer.strip()
     array = np.asarray(answer)
     require(array.dtype.kind in "iuf" and np.isfinite(array).all(), "answer", "made of numbers", answer, "")
+    values = [float(value) for value in array.ravel()]
     if kind is list:
-        return [float(value) for value in array.ravel()] if array.ndim else [float(array)]
-    value = float(array.item())
-    require(kind is float or math.floor(value) == value, "answer", "whole", answer, "")
+        return values
+    (value,) = values
+    require(kind is float or value.is_integer(), "answer", "whole", answer, "")
     return kind(value)
-
-
-def _watched(function: Callable) -> Callable:
-    """The reader's function; a call that returns nothing says that it is not written yet."""
-
-    @functools.wraps(function, updated=())
-    def call(*arguments: object, **options: object) -> object:
-        found = function(*arguments, **options)
-        if found is None or found is ...:
-            raise _NotYet
-        return found
-
-    return call

@@ -4,14 +4,15 @@ A notebook calls `start` once and then the methods of the `Lesson` it gets; `run
 `finish` leave in the outputs.
 """
 
-import itertools
 import operator
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
@@ -21,14 +22,13 @@ from ..engine.checks import require
 from ..engine.files import ROOT
 from ..plots import png
 from ..presets import PROFILES
-from . import exercises, injected
+from . import controls, exercises, injected
 from .controls import CONTROLS, INSTEAD
 
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
-ANIMATED = 300_000  # bytes, at most, of an animation
 
 
 class LessonError(AssertionError):
@@ -50,7 +50,7 @@ class Lesson:
     def show(self, name: str, figure: Figure, caption: str, *, cover: bool = False) -> None:
         """Display a numbered figure; its caption is also its alternative text. The index of a run shows the cover."""
         display(figure, metadata={"image/png": {"alt": caption, "cover": cover}})
-        display(Markdown(f"*{name}. {caption}*"))
+        self.say(f"*{name}. {caption}*")
 
     def say(self, text: str) -> None:
         """Display a sentence whose numbers come from code."""
@@ -68,35 +68,28 @@ class Lesson:
         breaks : sequence of str
             Controls under which the claim must fail; a `LessonError` is raised if it holds under one, or fails without.
         """
-        unknown = [control for control in breaks if control not in CONTROLS]
-        require(not unknown, "breaks", f"controls out of {', '.join(CONTROLS)}", unknown, "Check the spelling.")
-        require(len(breaks) > 0, "breaks", "at least one control", breaks, "A claim that cannot fail claims nothing.")
-        require(name not in [r["name"] for r in self.records], "claim", "checked once", name, "Use another number.")
-        values = np.atleast_1d(np.asarray(value, dtype=float))
-        holds, shown = _holds(values, rule)
-        expected = self.control not in breaks
-        state = "holds" if holds else "FAILS"
-        note = "" if expected else f" (control {self.control}: it must fail)"
-        kept = [v if np.isfinite(v) else str(v) for v in values.tolist()]  # JSON has no NaN
+        values, holds, shown = _measure(value, rule)
+        must_fail = self.control in breaks
+        kept = [v if np.isfinite(v) else str(v) for v in values]  # JSON has no NaN
         record = dict(name=name, sentence=sentence, values=kept, rule=rule, holds=holds, breaks=list(breaks))
         self.records.append(record)
-        text = f"{name} {state}: {sentence} [{shown} {rule}]{note}"
-        markdown = f"**{name} {state}** · {sentence} · measured {shown}, rule `{rule}`{note}"
-        _keep(CLAIM_MIME, record, text, markdown)
-        if holds != expected and not (self.control and expected):
-            raise LessonError(text)
+        text = f"**{name} {'holds' if holds else 'FAILS'}** · {sentence} · measured {shown}, rule `{rule}`"
+        text += f" (control {self.control}: it must fail)" if must_fail else ""
+        _keep(CLAIM_MIME, record, text)
+        if holds == must_fail and (must_fail or not self.control):  # another control may break it, too
+            raise LessonError(_plain(text))
 
     def skip(self, name: str, reason: str) -> None:
         """Leave a claim out that the data at hand cannot decide; it counts neither as held nor as failed."""
         record = dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[])
         self.records.append(record)
-        _keep(CLAIM_MIME, record, f"{name} skipped: {reason}", f"**{name} skipped** · {reason}")
+        _keep(CLAIM_MIME, record, f"**{name} skipped** · {reason}")
 
     def check(self, sentence: str, value: float | Sequence[float], rule: str) -> None:
         """Check what must be so (our loop gives what the core gives); shown like a claim, but no finding."""
-        holds, shown = _holds(value, rule)
-        text = f"Check: {sentence} [{shown} {rule}]"
-        print(text if holds else f"{text} FAILS")
+        _, holds, shown = _measure(value, rule)
+        text = f"Check: {sentence} [{shown} {rule}]" + ("" if holds else " FAILS")
+        print(text)
         if not holds and not self.control:
             raise LessonError(text)
 
@@ -107,10 +100,8 @@ class Lesson:
     def exercise(self, name: str, answer: object) -> None:
         """Judge an answer by the notebook's file of checks and say what came out, whatever was given."""
         right, text = exercises.judge(exercises.load(self.notebook), name, answer)
-        if right is None:
-            print(f"{name}: {text}")
-        else:
-            print(f"{name}: right." if right else f"{name}: not right yet. {text[:1].upper()}{text[1:]}")
+        wrong = f"not right yet. {text[:1].upper()}{text[1:]}"
+        print(f"{name}: {'right.' if right else text if right is None else wrong}")
 
     def solution(self, name: str, answer: object, why: str = "") -> None:
         """Show that the check takes this solution, and the derivation `why` in Markdown.
@@ -120,11 +111,10 @@ class Lesson:
         module = exercises.load(self.notebook)
         right, text = exercises.judge(module, name, answer)
         fooled, hint = exercises.judge(module, name, module.WRONG[name])
-        record = dict(name=name, right=bool(right), refused=fooled is False, hint=hint)
-        told = f"{name}: this solution passes the checks."
         if not self.control and not (right and fooled is False and hint):
             raise LessonError(f"{name}: solution {right} ({text}); misconception {fooled} ({hint})")
-        _keep(EXERCISE_MIME, record, told, f"{told}\n\n{why}".strip())
+        record = dict(name=name, right=bool(right), refused=fooled is False, hint=hint)
+        _keep(EXERCISE_MIME, record, f"{name}: this solution passes the checks.\n\n{why}".strip())
 
     def explore(
         self,
@@ -132,60 +122,47 @@ class Lesson:
         draw: Callable[..., Figure],
         caption: str,
         *,
-        panels: Sequence[dict] | None = None,
-        start: dict | None = None,
+        start: dict,
+        panels: Sequence[dict] = (),
         **values: Sequence[float],
     ) -> None:
         """Draw fixed panels, then, if interactive, a slider for each of `values`.
 
-        `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels: that of
-        `start` if None, and every combination of `values` if there is no `start` either. Sliders begin at `start`.
+        `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels, only `start`
+        if there are none; sliders begin at `start`.
         """
-        if panels is None:
-            every = [dict(zip(values, combination)) for combination in itertools.product(*values.values())]
-            panels = [start] if start else every
-        for panel in panels:
+        for panel in panels or [start]:
             setting = ", ".join(f"{key} = {value:g}" for key, value in panel.items())
-            self.show(name if len(panels) == 1 else f"{name} ({setting})", draw(**panel), caption)
-        if self.interactive:
-            from ipywidgets import Layout, SelectionSlider, interact
-
-            sliders = {}
-            for key, offered in values.items():
-                options = [(f"{value:g}", value) for value in offered]
-                first = (start or {}).get(key, offered[len(offered) // 2])
-                wide = Layout(width="24rem")
-                sliders[key] = SelectionSlider(options=options, value=first, continuous_update=False, layout=wide)
-            interact(draw, **sliders)
-        else:
+            self.show(f"{name} ({setting})" if len(panels) > 1 else name, draw(**panel), caption)
+        if not self.interactive:
             print(f"Set interactive = True in the parameters cell for sliders: {', '.join(values)}.")
+            return
+        from ipywidgets import Layout, SelectionSlider, interact
 
-    def animate(
-        self, name: str, draw: Callable[[object], Figure], values: Sequence, caption: str, panels: int = 4
-    ) -> None:
-        """Show `panels` of the frames `draw(value)` side by side and, below, an animation of all."""
-        frames = [png.frame(draw(value)) for value in values]
-        moving = png.animation(frames)
-        require(len(moving) <= ANIMATED, "animation", f"at most {ANIMATED:,} bytes", len(moving), "Use fewer frames.")
-        shown = frames[:: max(1, (len(frames) - 1) // (panels - 1))][:panels]
-        display({"image/png": png.strip(shown)}, metadata={"image/png": {"alt": caption, "cover": False}}, raw=True)
-        display(Markdown(f"*{name}. {caption}*"))
-        display({"image/gif": moving}, metadata={"image/gif": {"alt": f"Animation: {caption}"}}, raw=True)
+        look = dict(continuous_update=False, layout=Layout(width="24rem"))
+        named = {key: [(f"{value:g}", value) for value in offered] for key, offered in values.items()}
+        interact(draw, **{key: SelectionSlider(options=named[key], value=start[key], **look) for key in values})
+
+    def animate(self, name: str, draw: Callable[[object], Figure], values: Iterable, caption: str) -> None:
+        """Show four of the frames `draw(value)` and, below, an animation of all."""
+        frames = [png.frame(draw(value), dpi=72) for value in values]
+        display({"image/png": png.strip(frames)}, metadata={"image/png": {"alt": caption}}, raw=True)
+        self.say(f"*{name}. {caption}*")
+        moving = {"image/gif": {"alt": f"Animation: {caption}"}}
+        display({"image/gif": png.animation(frames)}, metadata=moving, raw=True)
 
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it.
 
         Under a control the rows of a method are those recorded without the mechanism that is broken; see `INSTEAD`.
         """
-        path = ROOT / "data" / "results" / f"{name}.csv"
-        remedy = "Run `plremix sweep` and `plremix report --record` to make it."
-        require(path.exists(), "recorded study", "present in data/results", path.name, remedy)
-        return self.broken(pd.read_csv(path, keep_default_na=False, na_values=[""]))
+        table = pd.read_csv(ROOT / "data" / "results" / f"{name}.csv", keep_default_na=False, na_values=[""])
+        return self.broken(table)
 
     def broken(self, table: pd.DataFrame) -> pd.DataFrame:
         """A recorded table as it is, or with the methods that the control breaks replaced by what is left of them."""
-        known, known_instead = set(table["method"]), INSTEAD.get(self.control, {})
-        instead = {one: other for one, other in known_instead.items() if {one, other} <= known}
+        known = set(table["method"])
+        instead = {one: other for one, other in INSTEAD.get(self.control, {}).items() if {one, other} <= known}
         kept = [table[~table["method"].isin(list(instead))]]
         kept += [table[table["method"] == other].assign(method=one) for one, other in instead.items()]
         return pd.concat(kept, ignore_index=True)
@@ -197,8 +174,7 @@ class Lesson:
         seconds = time.perf_counter() - self.started
         record = dict(notebook=self.notebook, versions=provenance.versions(), device=provenance.in_words())
         held = f"{sum(r['holds'] for r in self.records)} of {len(self.records)} claims hold"
-        text = f"{held} · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}"
-        display({FINISH_MIME: record, "text/plain": text}, raw=True)
+        _keep(FINISH_MIME, record, f"{held} · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}")
 
 
 def start(
@@ -220,33 +196,28 @@ def start(
     known = f"empty or one of {', '.join(CONTROLS)}"
     require(control in ("", *CONTROLS), "control", known, control, "Check the spelling.")
     png.show_as_png()
-    injected.refuse_unknown(_cells_run())
+    injected.refuse_unknown(get_ipython().user_ns["In"] if get_ipython() else [])
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
     if control:
-        what, module, attribute, replacement = CONTROLS[control]
-        print(f"CONTROL {control}: {what}. Claims that rest on it must now fail.")
-        if module is not None:
-            setattr(module, attribute, replacement)
+        print(f"CONTROL {control}: {CONTROLS[control]}. Claims that rest on it must now fail.")
+        replaced = controls.replacements()
+        if control in replaced:
+            setattr(*replaced[control])
     return Lesson(notebook, profile, seed, control, interactive)
 
 
-def _cells_run() -> list[str]:
-    """Sources of the notebook's cells that were run so far; none outside one."""
-    from IPython import get_ipython
-
-    return list(get_ipython().user_ns.get("In", [])) if get_ipython() is not None else []
-
-
-def _keep(mime: str, record: dict, text: str, markdown: str) -> None:
-    """Leave a record for the runner, and words for the reader, in the cell's output."""
-    display({mime: record, "text/plain": text, "text/markdown": markdown}, raw=True)
-
-
-def _holds(value: float | Sequence[float], rule: str) -> tuple[bool, str]:
-    """Say whether every value satisfies a rule, and the values in words."""
-    sign, bound = rule.split()
-    require(sign in RULES, "rule", f"one of {', '.join(RULES)} and a bound", rule, 'Example: "> 0.05".')
+def _measure(value: float | Sequence[float], rule: str) -> tuple[list[float], bool, str]:
+    """What was measured as numbers, whether there is any and every one satisfies the rule, and the numbers in words."""
     values = np.atleast_1d(np.asarray(value, dtype=float))
-    return bool(len(values) and all(RULES[sign](v, float(bound)) for v in values)), ", ".join(
-        f"{v:.4g}" for v in values
-    )
+    sign, bound = rule.split()
+    holds = len(values) > 0 and RULES[sign](values, float(bound)).all()
+    return values.tolist(), bool(holds), ", ".join(f"{v:.4g}" for v in values)
+
+
+def _keep(mime: str, record: dict, text: str) -> None:
+    """Leave a record for the runner, and words for the reader, in the cell's output."""
+    display({mime: record, "text/plain": _plain(text), "text/markdown": text}, raw=True)
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"[*`]", "", markdown)

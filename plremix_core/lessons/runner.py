@@ -5,7 +5,6 @@ with exit status 0; this file notices them.
 """
 
 import ast
-import difflib
 import json
 import re
 import threading
@@ -22,7 +21,7 @@ from tqdm.auto import tqdm
 from ..engine.checks import require
 from ..engine.files import ROOT, write_atomic
 from .html import outputs_of, write_index, write_page
-from .injected import settings_of
+from .injected import require_parameter, settings_of
 from .lesson import CLAIM_MIME, FINISH_MIME
 from .process import run_process
 
@@ -99,9 +98,7 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
     notebook = read(path)
     known = parameters_of(notebook)
     for name, value in parameters.items():
-        near = difflib.get_close_matches(name, known, n=1)
-        remedy = f"{path.name} has no other." + (f" Did you mean {near[0]}?" if near else "")
-        require(name in known, "parameter", f"one of {', '.join(known)}", name, remedy)
+        require_parameter(name, list(known), f"{path.name} has no other.")
         kind = known[name][0]
         right = type(value) is kind or (kind is float and type(value) is int)
         require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")

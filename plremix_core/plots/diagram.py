@@ -7,9 +7,10 @@ from .style import SMALL, in_style, panels
 
 KINDS = {"as in DivideMix": "#F2F2F2", "added by PLReMix": "#BFDFF2", "a network": "#FFE3B3"}
 STEPS = {  # name: left, bottom, width, height (inches), kind, text
-    "warm": (0.0, 4.3, 2.9, 0.55, 0, "Warm-up of both networks:\ncross-entropy with the given labels"),
-    "start": (2.96, 4.3, 4.44, 0.55, 1, "and contrastive loss, every other image a negative. At the\n"
-                                      "end: first prototypes $P_c$, the class means of projections"),
+    "warm": (0.0, 4.3, 2.3, 0.6, 0, "Warm-up of both networks,\nfirst loss: cross-entropy\nwith the given labels"),
+    "contrast": (2.5, 4.3, 2.4, 0.6, 1, "Warm-up of both networks,\nsecond loss: contrastive, with all\n"
+                                        "other images as negatives"),
+    "start": (5.1, 4.3, 2.3, 0.6, 1, "End of warm-up: first\nprototypes $P_c$, the mean\nprojection of each class"),
     "peer": (0.0, 2.0, 1.1, 0.85, 2, "Network 2\n(the peer)\nsees all images"),
     "two": (0.0, 3.15, 1.7, 0.7, 1, "Two losses an image:\nclassifier $\\ell_{cls}$ and\nprototype $\\ell_{proto}$"),
     "mixture": (2.0, 3.15, 1.6, 0.7, 1, "2-D mixture of two\nGaussians\n$w_i$ = P(clean)"),
@@ -26,7 +27,7 @@ STEPS = {  # name: left, bottom, width, height (inches), kind, text
                                      "then network 2 trains, with network 1 as peer"),
 }  # fmt: skip
 ARROWS = [  # from, to, where on each (fractions of width and height)
-    ("warm", "two", (0.19, 0), (0.324, 1)), ("peer", "two", (0.5, 1), (0.324, 0)),
+    ("warm", "two", (0.24, 0), (0.324, 1)), ("peer", "two", (0.5, 1), (0.324, 0)),
     ("two", "mixture", (1, 0.5), (0, 0.5)), ("mixture", "x", (1, 0.6), (0, 0.5)), ("mixture", "u", (1, 0.4), (0, 0.5)),
     ("x", "refine", (1, 0.5), (0, 0.5)), ("u", "guess", (1, 0.5), (0, 0.5)), ("guess", "mix", (0.5, 0), (0.5, 1)),
     ("peer", "sets", (0.5, 0), (0.324, 1)), ("sets", "mask", (1, 0.5), (0, 0.5)), ("mask", "plr", (1, 0.5), (0, 0.5)),
@@ -50,7 +51,7 @@ def method_diagram() -> Figure:
     ax.text(0.75, 4.02, "Every later epoch, for network 1:", va="center")
     for kind, colour in KINDS.items():
         ax.plot([], [], "s", color=colour, markeredgecolor="#333333", markersize=9, label=kind)
-    ax.set(xlim=(-0.05, 7.45), ylim=(-0.05, 4.92))
+    ax.set(xlim=(-0.05, 7.45), ylim=(-0.05, 4.95))
     ax.set_axis_off()
     figure.legend(loc="outside lower center", ncols=len(KINDS), fontsize=SMALL)
     return figure

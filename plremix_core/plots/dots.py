@@ -36,23 +36,20 @@ def dots(
 
 
 def _draw_dots(ax, rows: dict) -> None:
-    """Draw one panel: the dots of every group, then the bars."""
-    groups = list(dict.fromkeys(group for row in rows.values() for group in row))
-    apart = max(map(len, rows.values())) > 1
+    """Draw one panel: the dots of every group, side by side where they would hide each other, then the bars."""
     found = [(row, group, x) for row, own in rows.items() for group, values in own.items() for x in values]
     table = pd.DataFrame(found, columns=["row", "group", "value"])
+    groups = list(table["group"].unique())
+    apart = max(map(len, rows.values())) > 1
     place = dict(x="value", y="row", hue="group", order=list(rows), hue_order=groups, legend=False, ax=ax)
     for number, group in enumerate(groups):
-        colour, own = (method_style(group) or ("black",))[0], table[table["group"] == group]
+        colour = (method_style(group) or ("black",))[0]
         face, edge, marker = ("white", colour, MARKERS[number]) if number else (colour, "white", MARKERS[0])
-        style = dict(palette=[face] * len(groups), edgecolor=edge, linewidth=1, size=6, marker=marker)
-        if apart:
-            sns.stripplot(own, dodge=True, jitter=False, **style, **place)
-        else:
-            sns.swarmplot(own, warn_thresh=1, **style, **place)  # equal values side by side
+        style = dict(palette=[face] * len(groups), edgecolor=edge, linewidth=1, size=6, marker=marker, warn_thresh=1)
+        sns.swarmplot(table[table["group"] == group], dodge=apart, **style, **place)
         ax.plot([], [], marker, color=colour, markerfacecolor=face, label=group if len(groups) > 1 else "")
     bar = dict(linestyle="none", marker="|", markersize=12, markeredgewidth=1.5, zorder=4)
-    spread = 0.8 - 0.8 / len(groups) if apart else False  # where `stripplot` puts the groups
+    spread = 0.8 - 0.8 / len(groups) if apart else False  # where `swarmplot` puts the groups
     sns.pointplot(table, errorbar=None, dodge=spread, palette=["black"] * len(groups), **bar, **place)
     for edge in range(1, len(rows) if apart else 0):
         ax.axhline(edge - 0.5, color=UNUSED, linewidth=0.5)

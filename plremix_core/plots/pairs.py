@@ -41,14 +41,11 @@ def on_circle(angles, classes, titles: list[str], pushes: list[dict]) -> Figure:
 def _arcs(ax, angles, lengths, radius: float, colour: str) -> None:
     """Arrows along the circle of `radius` that begin at `angles` and are as long as `lengths`, radians."""
     for angle, length in zip(angles, lengths):
-        if abs(length) < 0.02:
-            continue  # shorter than its head
-        way = np.linspace(angle, angle + length, 20)
-        ax.plot(radius * np.cos(way), radius * np.sin(way), color=colour, linewidth=2.5)
-        tip = dict(arrowstyle="-|>", color=colour, linewidth=0, mutation_scale=11, shrinkA=0, shrinkB=0)
-        last = way[-1] + np.sign(length) * np.array([-0.02, 0.06])
-        start, end = zip(radius * np.cos(last), radius * np.sin(last))
-        ax.annotate("", end, start, arrowprops=tip)
+        if abs(length) > 0.02:  # else shorter than its head
+            way = np.linspace(angle, angle + length, 20)
+            arc = mpl.path.Path(radius * np.stack([np.cos(way), np.sin(way)], axis=1))
+            style = dict(arrowstyle="-|>", color=colour, linewidth=2, mutation_scale=7)
+            ax.add_patch(mpl.patches.FancyArrowPatch(path=arc, **style))
 
 
 @in_style

@@ -3,6 +3,7 @@
 import io
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -20,34 +21,33 @@ def show_as_png() -> None:
         get_ipython().display_formatter.formatters["image/png"].for_type(Figure, small_png)
 
 
-def small_png(figure: Figure) -> bytes:
-    """PNG of at most 256 colours: a third of the bytes, so that eight figures fit into a committed notebook."""
-    full, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(full, format="png", bbox_inches="tight")
-    Image.open(full).convert("RGB").quantize(256).save(small, "png", optimize=True)
-    return small.getvalue()
-
-
-def frame(figure: Figure) -> Image.Image:
-    """Picture of a figure, one of an animation's."""
+def frame(figure: Figure, **options) -> Image.Image:
+    """Picture of a figure; `options` are those of ``savefig``."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=72)
+    figure.savefig(file, format="png", **options)
     return Image.open(file).convert("RGB")
 
 
-def strip(frames: list[Image.Image], columns: int = 2) -> bytes:
-    """PNG of a few frames side by side."""
-    (width, height), file = frames[0].size, io.BytesIO()
-    sheet = Image.new("RGB", (width * min(columns, len(frames)), height * -(-len(frames) // columns)), "white")
-    for number, picture in enumerate(frames):
-        sheet.paste(picture, (width * (number % columns), height * (number // columns)))
-    sheet.quantize(256).save(file, "png", optimize=True)
-    return file.getvalue()
+def small_png(figure: Figure) -> bytes:
+    """PNG of at most 256 colours: a third of the bytes, so that eight figures fit into a committed notebook."""
+    return _encode("png", frame(figure, bbox_inches="tight").quantize(256))
 
 
-def animation(frames: list[Image.Image], milliseconds: int = 350) -> bytes:
+def strip(frames: list[Image.Image]) -> bytes:
+    """PNG of four of the frames, the first and the last among them, in two rows."""
+    shown = [frames[number] for number in np.linspace(0, len(frames) - 1, 4).astype(int)]
+    sheet = np.vstack([np.hstack(shown[:2]), np.hstack(shown[2:])])
+    return _encode("png", Image.fromarray(sheet).quantize(256))
+
+
+def animation(frames: list[Image.Image]) -> bytes:
     """GIF of the frames, again and again; the last one stays three times as long."""
-    small, file = [picture.quantize(64) for picture in frames], io.BytesIO()
-    times = [milliseconds] * (len(small) - 1) + [3 * milliseconds]
-    small[0].save(file, "gif", save_all=True, append_images=small[1:], duration=times, loop=0, optimize=True)
+    first, *others = [picture.quantize(64) for picture in frames]
+    times = [350] * len(others) + [1050]  # milliseconds
+    return _encode("gif", first, save_all=True, append_images=others, duration=times, loop=0)
+
+
+def _encode(kind: str, picture: Image.Image, **options) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, optimize=True, **options)
     return file.getvalue()
