@@ -27,7 +27,7 @@ def _distances(spread: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
 
 def e6_1(answer: str) -> bool | str:
     if answer.lower() == "a":
-        return "You read the map like a ruler. Compare the table below F6.4 with the truth."
+        return "A map does not keep distances. Compare the table below F6.4 with the truth."
     if answer.lower() == "b":
         return "Not even the order is safe: only neighbourhoods are fitted."
     return answer.lower() == "c" or 'Answer with "a", "b" or "c".'
