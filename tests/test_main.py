@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import settings_table
 from click.testing import CliRunner
+from jupyter_client.kernelspec import get_kernel_spec
 
 from plremix_core.__main__ import main, run
 from plremix_core.cli import COMMANDS, lessons
@@ -17,7 +18,6 @@ from plremix_core.config import GROUPS, Config
 from plremix_core.data import sets
 from plremix_core.engine.files import ROOT
 from plremix_core.lessons import copies, runner
-from plremix_core.lessons.controls import CONTROLS
 
 SMALL = "--epochs 2 --warm-up 1 --steps-per-epoch 2 --limit-train 100 --holdout 20 --width 4 --blocks [1,1]".split()
 
@@ -115,22 +115,38 @@ def test_options_reach_the_settings_lists_and_switches_among_them(monkeypatch):
     assert (config.kappa, config.flip, config.train_size, config.lr) == (((0, 2), (3, 1)), False, 70, 0.5)
 
 
-def test_lab_binds_to_localhost_leaves_the_token_on_and_takes_jupyters_own_options(monkeypatch):
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """The command lines with which `plremix lab` would start JupyterLab."""
     seen = []
     monkeypatch.setattr(lessons.os, "execv", lambda _, command: seen.append(command))
     monkeypatch.setattr(lessons.subprocess, "call", lambda command: 0)
     monkeypatch.setattr(copies, "update", lambda: ["02 has a newer version"])
+    monkeypatch.setattr(copies, "MINE", tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("JUPYTER_PATH", "")  # restored after the command has set it
+    return seen
+
+
+def test_lab_binds_to_localhost_leaves_the_token_on_and_refuses_unknown_options(started):
     done = invoke("lab", "--no-browser", "--port=9999")
-    (command,) = seen
+    (command,) = started
     assert done.exit_code == 0 and "my_notebooks/00_start_here.ipynb" in done.output
     assert "02 has a newer version" in done.output
-    assert "--ServerApp.ip=127.0.0.1" in command and command[-2:] == ["--no-browser", "--port=9999"]
+    assert "--ServerApp.ip=127.0.0.1" in command and command[-2:] == ["--port=9999", "--no-browser"]
     assert "--LabApp.default_url=/lab/tree/my_notebooks/00_start_here.ipynb" in command
     assert not any("token" in word or "password" in word for word in command)
+    assert invoke("lab", "--prot=9999").exit_code == 2 and len(started) == 1
 
 
-def test_the_controls_that_the_command_offers_are_those_there_are():
-    assert set(lessons.CONTROLS) == set(CONTROLS)
+def test_lab_starts_the_kernel_of_this_interpreter_whatever_jupyter_path_names(started, monkeypatch, tmp_path):
+    foreign = tmp_path / "foreign" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["false"], "display_name": "x", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "foreign"))
+    for _ in range(2):  # the second start finds what the first one wrote
+        assert invoke("lab").exit_code == 0
+        assert get_kernel_spec("python3").argv[0] == sys.executable
 
 
 def test_lessons_passes_parameters_on_and_names_the_index_of_the_run(monkeypatch, tmp_path):

@@ -7,12 +7,9 @@ import sys
 import click
 
 from ..engine.files import ROOT
+from ..lessons.controls import CONTROLS
 from . import PLACE
 
-CONTROLS = (  # written out, because the names must be known without loading torch
-    "all_negatives clean_labels coin forget_momentum never_flat no_contrast no_faults no_split one_loss shuffled "
-    "uncleaned"
-).split()
 FIRST = "my_notebooks/00_start_here.ipynb"
 LAB = [
     "--ServerApp.ip=127.0.0.1",
@@ -28,7 +25,7 @@ LAB = [
 @click.option("--out", type=PLACE, default="runs/lessons", show_default=True)
 @click.option("--jobs", type=int, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
-@click.option("--control", type=click.Choice(CONTROLS), help="Mechanism to break: claims that rest on it must fail.")
+@click.option("--control", type=click.Choice([*CONTROLS]), help="Mechanism to break: its claims must then fail.")
 @click.option("-p", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Repeatable.")
 @click.option("--render", "rendered", is_flag=True, help="Write the outputs back into notebooks/ if all is well.")
 def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
@@ -50,22 +47,24 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
     sys.exit(any(result.status != "ok" for result in results))
 
 
-@click.command("lab", context_settings={"ignore_unknown_options": True})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def lab(arguments) -> None:
+@click.command("lab")
+@click.option("--port", type=int, default=8888, show_default=True, help="If it is taken, the next one that is free.")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--allow-root", is_flag=True, help="Start even as root, in a container for example.")
+def lab(port, no_browser, allow_root) -> None:
     """Open JupyterLab at my_notebooks/00_start_here.ipynb, on this machine only and with a token.
 
-    my_notebooks/ holds copies of the lessons for you to change; those that you changed are never overwritten. ARGUMENTS
-    go to JupyterLab, for example --no-browser or --port 9999.
+    my_notebooks/ holds copies of the lessons for you to change; those that you changed are never overwritten.
     """
     click.echo(f"Starting JupyterLab; your browser opens {FIRST} in about half a minute. Stop with Ctrl-C.")
-    from ..lessons import copies
+    from ..lessons import copies, process
 
     for line in copies.update():
         click.echo(line)
-    os.environ |= {"JUPYTER_PREFER_ENV_PATH": "1"}  # this interpreter's kernel
+    os.environ["JUPYTER_PATH"] = process.own_kernel(str(copies.MINE / ".jupyter"))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the committed outputs: the digits agree
-    command = [sys.executable, "-m", "jupyterlab", *LAB, f"--LabApp.default_url=/lab/tree/{FIRST}", *arguments]
+    command = [sys.executable, "-m", "jupyterlab", *LAB, f"--LabApp.default_url=/lab/tree/{FIRST}"]
+    command += [f"--port={port}", *["--no-browser"] * no_browser, *["--allow-root"] * allow_root]
     if os.name == "posix":  # in place of this process: what stops it stops JupyterLab
         os.execv(sys.executable, command)
     sys.exit(subprocess.call(command))

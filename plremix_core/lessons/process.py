@@ -60,7 +60,7 @@ def kill_tree(pid: int) -> None:
 def own_kernel(folder: str) -> str:
     """Make a kernel "python3" of this interpreter in a folder; return the JUPYTER_PATH that puts it before others."""
     spec = Path(folder, "kernels", "python3")
-    spec.mkdir(parents=True)
+    spec.mkdir(parents=True, exist_ok=True)
     (spec / "kernel.json").write_text(json.dumps(get_kernel_dict()))
     return os.pathsep.join(filter(None, (folder, os.environ.get("JUPYTER_PATH"))))
 
