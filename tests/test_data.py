@@ -73,7 +73,7 @@ def arrays_of(path):
 
 
 def test_a_missing_file_is_refused_with_the_way_to_restore_it(monkeypatch, tmp_path):
-    message = "dataset file must be present, got '.*fashion_mnist_part.npz'. Check the path; a bundled file comes back"
+    message = "dataset file must be one that exists, got '.*fashion_mnist_part.npz'. Check the path; a bundled file comes back"
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match=message):
         data.load("fashion_mnist")
@@ -219,7 +219,7 @@ def test_cifar_is_read_from_the_path_of_the_file_whatever_its_name(monkeypatch, 
 
 def test_a_path_to_no_file_is_refused_and_nothing_is_downloaded(monkeypatch, tmp_path):
     monkeypatch.setattr("torchvision.datasets.CIFAR10", pytest.fail)
-    with pytest.raises(ValueError, match="dataset file must be present, got '.*absent.npz'. Check the path"):
+    with pytest.raises(ValueError, match="dataset file must be one that exists, got '.*absent.npz'. Check the path"):
         data.load("cifar10", tmp_path / "absent.npz")
 
 

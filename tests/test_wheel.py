@@ -10,6 +10,9 @@ import pytest
 from plremix_core.engine.files import ROOT
 
 
+PACKED = (".py", ".html", ".css", ".json", ".yaml")
+
+
 @pytest.mark.slow
 def test_a_wheel_contains_every_module_and_template(tmp_path):
     source = shutil.copytree(ROOT / "plremix_core", tmp_path / "plremix_core").parent  # pip leaves things beside it
@@ -19,5 +22,5 @@ def test_a_wheel_contains_every_module_and_template(tmp_path):
     subprocess.run(command, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("plremix_core/")}
-    files = [path for path in (source / "plremix_core").rglob("*") if path.suffix in (".py", ".html", ".css", ".json")]
+    files = [path for path in (source / "plremix_core").rglob("*") if path.suffix in PACKED]
     assert packed == {path.relative_to(source).as_posix() for path in files}

@@ -76,7 +76,7 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
             label_files.read(config.label_file, len(paths), known[0], paths, layout.names)
     elif dataset.endswith(".npz"):
         refuse(["folder"], f"--dataset {dataset}", "without another place of the data", "Leave it out.")
-        arrays = catalogue.read_own(Path(dataset))
+        arrays = catalogue.read_npz(Path(dataset))
         known = 0, len(arrays["train_images"]), 0
         config = for_folder(catalogue.count_classes(arrays), **options, **settings)
     else:

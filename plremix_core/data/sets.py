@@ -64,7 +64,7 @@ def load(
 def _open(name: str, folder: str | Path | None, image_size: int | None) -> Dataset:
     """Make a data set of the catalogue, or of an .npz; images in files are not read."""
     if name.endswith(".npz"):
-        arrays = catalogue.read_own(Path(name))
+        arrays = catalogue.read_npz(Path(name))
         names = arrays.pop("class_names", None)
         arrays = [arrays.get(part) for part in catalogue.PARTS]
         return from_arrays(*arrays, names, true=arrays[1], name=Path(name).stem)

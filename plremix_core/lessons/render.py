@@ -13,7 +13,7 @@ from ..engine.files import ROOT, write_atomic
 from .runner import NOTEBOOKS, Result, outputs_of, read, tags_of
 
 FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"
-MATTERS = ("*.py", "data/*.py", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # of the package, to outputs
+MATTERS = ("*.py", "data/*.py", "data/*.yaml", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # to outputs
 
 
 def summary(results: list[Result]) -> str:
