@@ -1,7 +1,7 @@
 """One notebook run by papermill in a process of its own: ``python -m plremix_core.lessons.process JOB``.
 
 The process loads no torch and never outlives its starter: its standard input is a pipe that the starter holds. When the
-pipe closes, however the starter died, the process kills its kernel and itself.
+pipe closes, because the starter died or is done with it, the process kills its kernel and itself.
 """
 
 import contextlib
@@ -32,29 +32,15 @@ def run_process(job: dict, log: Path, timeout: float, environment: dict[str, str
     with tempfile.TemporaryDirectory(prefix="plremix-", dir=short) as sockets, open(log, "a") as out:
         command = [sys.executable, "-m", "plremix_core.lessons.process", json.dumps(job | {"sockets": sockets})]
         options = dict(stdin=subprocess.PIPE, stdout=out, stderr=out, start_new_session=True)
-        with subprocess.Popen(command, env=os.environ | environment, **options) as process:
-            try:
-                while process.poll() is None:
-                    if time.monotonic() > deadline:
-                        return f"took longer than {timeout:.0f} s"
-                    if not wanted():
-                        return "stopped"
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        process.wait(0.5)
-            finally:  # also on Ctrl-C
-                if process.poll() is None:
-                    kill_tree(process.pid)
+        with subprocess.Popen(command, env=os.environ | environment, **options) as process:  # its end closes the pipe
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    return f"took longer than {timeout:.0f} s"
+                if not wanted():
+                    return "stopped"
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5)
     return f"papermill ended with status {process.returncode}; see {log}" if process.returncode else ""
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and all that it started, and wait until its children are gone."""
-    root = psutil.Process(pid)
-    children = root.children(recursive=True)
-    for process in [*children, root]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(children, timeout=10)
 
 
 def own_kernel(folder: str) -> str:
@@ -79,10 +65,15 @@ def execute(job: dict) -> None:
 
 
 def _die_with_starter() -> None:
-    """Wait until standard input closes, then kill this process and its kernel."""
+    """Wait until standard input closes, then kill the kernel and all that it started, and end."""
     while os.read(0, 1):
         pass
-    kill_tree(os.getpid())
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=10)
+    os._exit(1)
 
 
 if __name__ == "__main__":
