@@ -114,10 +114,9 @@ def test_the_noise_of_every_preset_can_be_drawn(dataset, classes, noise_kind, ra
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, 50])
 def test_a_rate_outside_zero_and_one_is_refused(rate):
     message = rf"rate must be in \[0, 1\), got {rate}. It is a fraction, not a percentage."
-    with pytest.raises(ValueError, match=message):
-        noise.symmetric(LABELS, rate, 10, rng())
-    with pytest.raises(ValueError, match=message):
-        noise.asymmetric(LABELS, rate, {0: 1}, rng())
+    for kind in noise.RATED:
+        with pytest.raises(ValueError, match=message):
+            noise.corrupt(LABELS, kind, rate, 10, "cifar10", 0, pictures(len(LABELS)))
 
 
 def test_unknown_noise_is_refused():
@@ -265,10 +264,9 @@ def test_instance_noise_holds_one_projection_at_a_time():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (dict(images=None), "images must be given for instance noise, got None"),
-        (dict(images=pictures(5)), "images must be 4, one a label, got 5. Pass the same part."),
+        (dict(images=None), "images must be 4, one a label, got None. Pass those of the labels."),
+        (dict(images=pictures(5)), "images must be 4, one a label, got 5. Pass those of the labels."),
         (dict(rate=1.0), r"rate must be in \[0, 1\), got 1.0"),
-        (dict(num_classes=1, labels=np.zeros(4, np.int64)), "num_classes must be at least 2 for instance noise, got 1"),
     ],
 )
 def test_instance_noise_without_what_it_needs_is_refused(changes, message):

@@ -18,7 +18,6 @@ def symmetric(labels: np.ndarray, rate: float, num_classes: int, rng: np.random.
 
     A new label may equal the true one, so that the real rate is about r (C - 1) / C. Release: data/cifar.py.
     """
-    require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     given = labels.copy()
     chosen = rng.permutation(len(labels))[: int(rate * len(labels))]
     given[chosen] = rng.integers(num_classes, size=len(chosen))
@@ -31,7 +30,6 @@ def asymmetric(labels: np.ndarray, rate: float, pairs: dict[int, int], rng: np.r
     Of floor(`rate` N) drawn samples those of a class in `pairs`, true class to given class, change. Release:
     data/asymmetric_noise.py.
     """
-    require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     given = labels.copy()
     for index in rng.permutation(len(labels))[: int(rate * len(labels))]:
         given[index] = pairs.get(int(labels[index]), given[index])
@@ -50,9 +48,6 @@ def instance_dependent(
     """
     from scipy.stats import truncnorm  # takes a second
 
-    require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
-    require(num_classes > 1, "num_classes", "at least 2 for instance noise", num_classes, "Use none.")
-    require(len(images) == len(labels), "images", f"{len(labels)}, one a label", len(images), "Pass the same part.")
     given = labels.copy()
     if rate == 0:
         return given
@@ -93,10 +88,12 @@ def corrupt(
     require(noise in kinds, "noise", f"one of {', '.join(kinds)}", noise, "Human noise and files: label_files.")
     if noise == "none":
         return labels.copy()
+    require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
     if noise == "sym":
         return symmetric(labels, rate, num_classes, rng)
     if noise == "instance":
-        require(images is not None, "images", "given for instance noise", images, "Pass the images of the labels.")
+        number = None if images is None else len(images)
+        require(number == len(labels), "images", f"{len(labels)}, one a label", number, "Pass those of the labels.")
         return instance_dependent(labels, images, rate, num_classes, rng)
     having = [name for name, source in SOURCES.items() if noise in source.asymmetric]
     rule = f"sym, instance or none unless the data set is one of {', '.join(having)}"
