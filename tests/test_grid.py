@@ -57,6 +57,11 @@ def test_variants_are_rows_and_vary_multiplies_them(tmp_path):
     ]
 
 
+def test_vary_takes_a_single_value_as_all_lists_do(tmp_path):
+    rows = [run.labels["method"] for run in load(tmp_path, PLAN | {"seed": 1, "vary": {"lr": 0.1}}).runs]
+    assert rows == ["ce, lr 0.1", "plremix, lr 0.1"]
+
+
 def test_changed_settings_make_another_run(tmp_path):
     names = [{run.name for run in load(tmp_path, PLAN | {"settings": {"lr": lr}}).runs} for lr in (0.1, 0.2)]
     assert not names[0] & names[1]
@@ -92,7 +97,6 @@ def test_another_notebook_takes_its_own_parameters(tmp_path):
         ({"variants": {"a": 3}}, "a must be a mapping"),
         ({"variants": {"ce": {"lr": 0.1}}}, "variants must be named otherwise than the methods"),
         ({"variants": {"a": {"method": "ce"}}}, "runs must be all different"),
-        ({"vary": {"lr": 0.1}}, "vary lr must be a list"),
         ({"profile": "fast"}, "profile must be one of"),
         ({"timeout": 0}, "timeout must be seconds > 0"),
         ({"notebook": "77"}, "notebook must be one of 00, .*, got '77'"),

@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import logging
 import os
 import platform
 import subprocess
@@ -15,27 +14,15 @@ import torch
 from .checks import require
 
 WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # limits that oneDNN knows
-log = logging.getLogger("plremix")
 
 
 def find_device(name: str) -> torch.device:
     """Return the device of this name; auto: a GPU if there is one."""
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     here = ["auto", "cpu", *["cuda"][: len(gpus)], *gpus, *["mps"][: torch.backends.mps.is_available()]]
-    require(
-        name in here, "device", f"one of {', '.join(here)} on this machine", name, "auto takes a GPU if there is one."
-    )
-    return torch.device("cuda" if name == "auto" and gpus else "cpu" if name == "auto" else name)
-
-
-def still_here(device: str) -> str:
-    """Return the device of a run's settings, or auto, with a warning, if that is a GPU and there is none here."""
-    try:
-        find_device(device)
-    except ValueError:
-        log.warning("the run was on %s, which is not here: it goes on with device auto", device)
-        return "auto"
-    return device
+    rule = f"one of {', '.join(here)} on this machine"
+    require(name in here, "device", rule, name, "auto takes a GPU if there is one.")
+    return torch.device(name if name != "auto" else "cuda" if gpus else "cpu")
 
 
 def slow_bf16(device: torch.device) -> bool:
@@ -74,13 +61,6 @@ def load() -> list[float]:
     return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
 
 
-def command(arguments: list[str]) -> str:
-    """Return the command line, of absolute paths the last part only."""
-    program, *others = (Path(a).name if Path(a).is_absolute() else a for a in arguments)
-    script = program.endswith(".py") and Path(program).name != "__main__.py"  # python -m plremix_core is plremix, too
-    return " ".join([f"python {program}" if script else "plremix", *others])
-
-
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what a result depends on."""
     others = {"torchvision": "torchvision", "sklearn": "scikit-learn"}  # importing them takes seconds
@@ -103,9 +83,9 @@ def now() -> str:
 
 
 def provenance(device: torch.device) -> dict[str, object]:
-    """Return where, when, with what and by which command."""
+    """Return where, when, with what and by which command, of whose absolute paths the last part only."""
     return dict(
-        command=command(sys.argv),
+        command=" ".join(Path(part).name if Path(part).is_absolute() else part for part in sys.orig_argv),
         commit=commit(),
         date=now(),
         device=str(device),

@@ -47,8 +47,7 @@ class Resumable:
         """
         with Run(folder).logged():
             state = Run(folder).load(cls.STATE)
-            device = device or provenance.still_here(state["config"]["device"])
-            state["config"] |= {"device": device}
+            state["config"]["device"] = device or _still_here(state["config"]["device"])
             trainer = cls.from_stored(state, folder, data, data_folder, config)
             trainer.load_state_dict(state)
         return trainer
@@ -106,3 +105,13 @@ class Resumable:
     def outcome(self) -> dict[str, object]:
         """What this training came to and how it went; see `Run.outcome`."""
         return self.run.outcome(self.state_dict(), self.history())
+
+
+def _still_here(device: str) -> str:
+    """The device of a run's settings, or auto, with a warning, if it is not on this machine."""
+    try:
+        provenance.find_device(device)
+    except ValueError:
+        log.warning("the run was on %s, which is not here: it goes on with device auto", device)
+        return "auto"
+    return device
