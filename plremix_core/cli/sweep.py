@@ -33,7 +33,9 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
     out = out or ROOT / "runs" / runs.name
     if dry_run or status:
         chosen = run_all.choose(runs, only)
-        click.echo(run_all.forecast(chosen, out, jobs) if dry_run else run_all.progress(chosen, out))
+        click.echo(run_all.progress(chosen, out))
+        if dry_run:
+            click.echo(run_all.forecast(chosen, out, jobs))
         return
     with stoppable("the same command goes on from the checkpoints"):
         states = run_all.run(runs, out, jobs=jobs, only=only, **options)

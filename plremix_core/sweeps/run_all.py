@@ -5,7 +5,6 @@ import fnmatch
 import itertools
 import logging
 import os
-import uuid
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -89,14 +88,13 @@ def status(chosen: list[GridRun], folder: Path) -> dict[str, str]:
 
 
 def forecast(chosen: list[GridRun], folder: Path, jobs: int = 0) -> str:
-    """List the runs and, once one of the folder is finished, the time that the others may take."""
+    """Say how many runs are to do and, once one of the folder is finished, the time that they may take."""
     results = [run_one.result(folder / one.name, one.fingerprint) for one in chosen]
     taken = [found["wall_seconds"] for found in results if found]
     todo, lanes = len(chosen) - len(taken), jobs or devices()
-    lines = [f"{one.name}  {'done' if found else 'to do'}" for one, found in zip(chosen, results)]
     seconds = round(sum(taken) / max(len(taken), 1) * -(-todo // lanes))
     note = f"about {timedelta(seconds=seconds)} by the finished ones" if taken else "the time is known after the first"
-    return "\n".join([*lines, f"{todo} of {len(chosen)} runs to do, {lanes} at once, {note}"])
+    return f"{todo} of {len(chosen)} runs to do, {lanes} at once, {note}"
 
 
 def progress(chosen: list[GridRun], folder: Path) -> str:
@@ -105,9 +103,10 @@ def progress(chosen: list[GridRun], folder: Path) -> str:
     for one in chosen:
         place, now = folder / one.name, states[one.name]
         text = f"epoch {run_one.epoch(place)} of {one.config.epochs}" if one.config else ""
-        found = run_one.result(place, one.fingerprint) or {}
-        text = f"last {found['last']:.4f}" if "last" in found else text
-        text = run_one.failure(place)["reason"] if now == "failed" else text
+        if now == "done":
+            text = f"last {run_one.result(place, one.fingerprint)['last']:.4f}" if one.config else ""
+        elif now == "failed":
+            text = run_one.failure(place)["reason"]
         lines.append(f"{one.name}  {now}  {text}".rstrip())
     return "\n".join([*lines, count(states)])
 
@@ -143,36 +142,32 @@ def _connect(scheduler: str, jobs: int) -> distributed.Client:
         raise ValueError(f"scheduler must be reachable, got {scheduler!r}: {error}. Is it running?") from error
 
 
-def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, options: list, finished: int) -> None:
+def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, options: list, before: int) -> None:
     """Submit the runs and wait for them, with a bar; a run that another sweep holds is asked for again, last."""
-    waiting: dict[distributed.Future, tuple[GridRun, int]] = {}
 
-    def submit(one: GridRun, turn: int) -> None:
-        key = f"{one.name}-{uuid.uuid4().hex}"
-        arguments = str(folder / one.name), *options
-        waiting[client.submit(run_one.run, *arguments, key=key, priority=-turn, pure=False)] = one, turn
+    def submit(one: GridRun) -> distributed.Future:
+        return client.submit(run_one.run, str(folder / one.name), *options, pure=False)
 
-    for one in todo:
-        submit(one, 0)
-    failed, start = 0, finished + sum(_share(one, folder) for one in todo)
-    with tqdm(total=len(todo) + finished, initial=start, bar_format=BAR, smoothing=0) as bar:
+    def reached() -> float:
+        return ended.total() + sum(_share(one, folder) for one in waiting.values())
+
+    waiting, ended = {submit(one): one for one in todo}, Counter(done=before, failed=0)
+    with tqdm(total=before + len(todo), initial=reached(), bar_format=BAR, smoothing=0) as bar:
         try:
             while waiting:
                 with contextlib.suppress(distributed.TimeoutError):
                     distributed.wait(list(waiting), POLL, "FIRST_COMPLETED")
                 for future in [future for future in waiting if future.done()]:
-                    one, turn = waiting.pop(future)
+                    one = waiting.pop(future)
                     outcome = _outcome(future, folder / one.name)
-                    future.release()
                     if outcome["status"] == "busy":
-                        submit(one, turn + 1)
+                        waiting[submit(one)] = one
                         continue
-                    finished += 1
+                    ended["done" if outcome["status"] == "done" else "failed"] += 1
                     if outcome["status"] != "done":
-                        failed += 1
                         bar.write(f"{one.name}: {outcome['status']}: {outcome.get('reason', '')}")
-                bar.n = max(bar.n, finished + sum(_share(one, folder) for one, _ in waiting.values()))
-                bar.set_postfix(done=finished - failed, failed=failed)
+                bar.n = max(bar.n, reached())
+                bar.set_postfix(ended)
         finally:  # also on Ctrl-C: tasks that run notice it and stop; their checkpoints stay
             with contextlib.suppress(Exception):
                 client.cancel(list(waiting), force=True)
@@ -185,8 +180,6 @@ def _share(one: GridRun, folder: Path) -> float:
 
 def _outcome(future: distributed.Future, folder: Path) -> dict:
     """What a task returned; what killed its workers again and again is a failure of the run."""
-    lost = future.status in ("cancelled", "lost")
-    require(not lost, "scheduler", "there until the end", "lost", AGAIN)
-    if future.status == "finished":
-        return future.result()
-    return run_one.fail(folder, f"{type(future.exception()).__name__}: {future.exception()}")
+    require(future.status not in ("cancelled", "lost"), "scheduler", "there until the end", "lost", AGAIN)
+    error = future.exception()
+    return run_one.fail(folder, f"{type(error).__name__}: {error}") if error else future.result()
