@@ -75,17 +75,17 @@ def e4_4(select: Callable) -> bool | str:
     draws = torch.Generator().manual_seed(0)
     p_model, tau = torch.tensor([0.5, 0.3, 0.2]), torch.tensor(0.7)
     p = torch.softmax(2 * torch.randn(200, 3, generator=draws), dim=1)
-    p = torch.cat([p, torch.tensor([[0.7, 0.2, 0.1]])])  # exactly at the bar
+    p = torch.cat([p, torch.tensor([[0.7, 0.2, 0.1]])])  # exactly at the threshold
     confidence, found = p.max(dim=1)
     mask = torch.as_tensor(select(p, tau, p_model))
     if mask.shape != found.shape or mask.dtype != torch.bool:
         return "Return one True or False a sample."
     if torch.equal(mask, confidence >= tau):
-        return "That is one bar for all classes. A class that is predicted less often has a lower one."
+        return "That is one threshold for all classes. A class that is predicted less often has a lower one."
     if torch.equal(mask, confidence >= tau * p_model[found]):
-        return "Divide by the largest entry of p_model: the most frequent class has the bar tau itself."
+        return "Divide by the largest entry of p_model: for the most frequent class the threshold stays as it is."
     if torch.equal(mask, confidence > tau * (p_model / p_model.max())[found]):
-        return "A sample exactly at the bar is selected, too."
+        return "A sample exactly at the threshold is selected, too."
     return torch.equal(mask, confidence >= tau * (p_model / p_model.max())[found])
 
 
