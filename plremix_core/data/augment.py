@@ -87,18 +87,18 @@ def auto_augment(out: Tensor, config, generator: torch.Generator) -> Tensor:
     choice = torch.randint(len(policy), (len(out),), generator=generator)
     for slot in (0, 1):
         chance = torch.rand(len(out), generator=generator)
-        sign = torch.randint(2, (len(out),), generator=generator)
-        groups: dict[tuple, list[Tensor]] = {}
+        negative = torch.randint(2, (len(out),), generator=generator).bool()
+        groups: dict[tuple, Tensor] = {}  # the images that an operation is applied to
         for number, pair in enumerate(policy):
             name, probability, level = pair[slot]
             applied = (choice == number) & (chance < probability)
-            for negative in (0, 1) if name in SIGNED else (None,):
-                members = applied if negative is None else applied & (sign == negative)
-                groups.setdefault((name, level, negative), []).append(members)
-        for (name, level, negative), members in groups.items():
-            index = to_device(torch.stack(members).any(dim=0).nonzero()[:, 0], out.device)
+            for sign in (False, True):
+                members = applied & ((negative if name in SIGNED else False) == sign)
+                groups[name, level, sign] = groups.get((name, level, sign), False) | members
+        for (name, level, sign), members in groups.items():
+            index = to_device(members.nonzero()[:, 0], out.device)
             if len(index):
-                out.index_copy_(0, index, apply(out.index_select(0, index), name, level, bool(negative), config.fill))
+                out.index_copy_(0, index, apply(out.index_select(0, index), name, level, sign, config.fill))
     return out
 
 
@@ -127,27 +127,22 @@ def resized_crop(images: Tensor, side: int, least: float, most: float, generator
 
 def apply(images: Tensor, name: str, level: int | None, negative: bool, fill: int) -> Tensor:
     """Apply one operation of AutoAugment at magnitude index `level` (0 to 9) to uint8 images (B, c, H, W)."""
-    share = (level or 0) / 9 * (-1 if negative else 1)
-    width, height = images.shape[3], images.shape[2]
+    share, axis = (level or 0) / 9 * (-1 if negative else 1), "XY".find(name[-1])
     if name in ("Brightness", "Color", "Contrast", "Sharpness"):
         adjust = {"Color": V.adjust_saturation}.get(name) or getattr(V, f"adjust_{name.lower()}")
         return adjust(images, 1 + 0.9 * share)
-    if name in ("Invert", "Equalize", "AutoContrast"):
-        return getattr(V, name.lower())(images)
     if name == "Posterize":
         return V.posterize(images, 8 - round(share * 4))
     if name == "Solarize":
         return V.solarize(images, 255 * (1 - share))
-    options = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0], "center": None}
+    if name not in ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"):
+        return getattr(V, name.lower())(images)
+    angle, translate, shear, center = 0.0, [0, 0], [0.0, 0.0], None
     if name == "Rotate":
-        options["angle"] = 30 * share  # degrees
-    elif name in ("ShearX", "ShearY"):
-        slope = torch.tensor(0.3 * share).atan().rad2deg().item()  # degrees
-        options["shear"] = [slope, 0.0] if name == "ShearX" else [0.0, slope]
-        options["center"] = [0, 0]
+        angle = 30 * share  # degrees
+    elif name.startswith("Shear"):
+        shear[axis], center = torch.tensor(0.3 * share).atan().rad2deg().item(), [0, 0]  # degrees
     else:
-        require(name in ("TranslateX", "TranslateY"), "operation", "one of AutoAugment", name, "See POLICIES.")
-        options["translate"] = (
-            [round(150 / 331 * width * share), 0] if name == "TranslateX" else [0, round(150 / 331 * height * share)]
-        )
-    return V.affine(images, interpolation=InterpolationMode.NEAREST, fill=[float(fill)] * images.shape[1], **options)
+        translate[axis] = round(150 / 331 * images.shape[3 - axis] * share)
+    fill = [float(fill)] * images.shape[1]
+    return V.affine(images, angle, translate, 1.0, shear, InterpolationMode.NEAREST, fill, center)
