@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writing, JSON with a checksum of itself, one training a folder."""
+"""Files that are whole or not there: atomic writing, JSON with a checksum of itself, locks."""
 
 import codecs
 import contextlib
@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import logging
-import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,18 +57,9 @@ def read_text(path: Path) -> str:
         raise ValueError(f"{path} must be text in UTF-8, got {error}. Save it again as UTF-8.") from error
 
 
-def as_json(content: object) -> object:
-    """Return a copy of lists and mappings in which numbers that JSON lacks (NaN, infinity) are None."""
-    if isinstance(content, dict):
-        return {name: as_json(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [as_json(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
 def write_json(path: Path, content: dict[str, object]) -> None:
-    """Write a mapping as JSON, atomically, with a checksum of what it holds."""
-    content = as_json(content)
+    """Write a mapping as JSON, atomically, with a checksum; numbers that JSON lacks (NaN, infinity) become null."""
+    content = json.loads(json.dumps(content), parse_constant=lambda name: None)
     write_atomic(path, json.dumps(content | {"sum": _checksum(content)}, indent=1).encode())
 
 
@@ -79,13 +69,11 @@ def read_json(path: Path) -> dict[str, object]:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    if not isinstance(content, dict):
-        return {}
-    expected = content.pop("sum", None)
+    expected = content.pop("sum", None) if isinstance(content, dict) else "of a mapping"
     return content if expected in (None, _checksum(content)) else {}
 
 
-def _checksum(content: dict[str, object]) -> str:
+def _checksum(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -95,17 +83,16 @@ def hold_lock(path: Path, patience: float = 0.0) -> Iterator[bool]:
 
     The lock is the system's own and goes with its process, however that ends.
     """
-    lock = filelock.FileLock(path, timeout=patience)
+    lock, mine = filelock.FileLock(path, timeout=patience), True
     try:
         lock.acquire()
     except filelock.Timeout:
-        yield False
-        return
+        mine = False
     except (NotImplementedError, OSError) as error:  # some network file systems
         if getattr(error, "errno", errno.ENOSYS) not in NO_LOCKS:
             raise
         log.warning("%s knows no locks: take care that no other training uses it", path.parent)
     try:
-        yield True
+        yield mine
     finally:
         lock.release()

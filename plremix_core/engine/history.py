@@ -75,8 +75,3 @@ def brief(row: dict[str, float], epochs: int, samples: int) -> str:
     shown |= {"test {:.3f}": row["test_accuracy"], "hold-out {:.3f}": row.get("holdout_accuracy", math.nan)}
     parts = [form.format(value) for form, value in shown.items() if not math.isnan(value)]
     return "  ".join([f"epoch {row['epoch'] + 1} of {epochs}", *parts, f"{row['seconds']:.1f} s"])
-
-
-def line(row: dict[str, float]) -> str:
-    """One epoch as a line of the log."""
-    return " ".join(f"{key}={value:.4g}" for key, value in row.items() if value == value)

@@ -16,13 +16,18 @@ from .checks import require
 WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")  # limits that oneDNN knows
 
 
+def devices() -> list[str]:
+    """List the names that a device may be given here."""
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["auto", "cpu", *["cuda"][: len(gpus)], *gpus, *["mps"][: torch.backends.mps.is_available()]]
+
+
 def find_device(name: str) -> torch.device:
     """Return the device of this name; auto: a GPU if there is one."""
-    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    here = ["auto", "cpu", *["cuda"][: len(gpus)], *gpus, *["mps"][: torch.backends.mps.is_available()]]
+    here = devices()
     rule = f"one of {', '.join(here)} on this machine"
     require(name in here, "device", rule, name, "auto takes a GPU if there is one.")
-    return torch.device(name if name != "auto" else "cuda" if gpus else "cpu")
+    return torch.device(name if name != "auto" else "cuda" if "cuda" in here else "cpu")
 
 
 def slow_bf16(device: torch.device) -> bool:

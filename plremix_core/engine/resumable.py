@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from . import checkpoint, provenance
 from .checks import require
-from .history import History, line
+from .history import History
 from .run import Run
 
 log = logging.getLogger("plremix")
@@ -47,7 +47,11 @@ class Resumable:
         """
         with Run(folder).logged():
             state = Run(folder).load(cls.STATE)
-            state["config"]["device"] = device or _still_here(state["config"]["device"])
+            before = state["config"]["device"]
+            if device is None and before not in provenance.devices():
+                log.warning("the run was on %s, which is not here: it goes on with device auto", before)
+                device = "auto"
+            state["config"]["device"] = device or before
             trainer = cls.from_stored(state, folder, data, data_folder, config)
             trainer.load_state_dict(state)
         return trainer
@@ -56,15 +60,9 @@ class Resumable:
         """Train until the last epoch, from wherever this trainer stands.
 
         `on_epoch` is called with the trainer and the finished epoch's row before both are saved; columns that it adds
-        to the row are saved, too.
-
-        Raises
-        ------
-        FloatingPointError
-            If a loss or weight is not finite; the last checkpoint stays as it was.
-        ValueError
-            If another training runs in the folder or has left its checkpoints there, or this trainer was interrupted
-            within an epoch.
+        to the row are saved, too. A loss or weight that is not finite is a FloatingPointError, and the last checkpoint
+        stays as it was. Refused: a folder that another training uses or has left its checkpoints in, and a trainer that
+        was interrupted within an epoch.
         """
         where, remedy = f"one in epoch {self.epoch}", "Go on with Trainer.resume(folder), or make a new trainer."
         require(not self.within_epoch, "trainer", "one that was not interrupted within an epoch", where, remedy)
@@ -100,18 +98,8 @@ class Resumable:
     def save(self) -> None:
         """Write the history and, last, a checkpoint into the run's folder, atomically."""
         self.run.save(self.history(), self.state_dict(), self.epoch)
-        log.info(line(self.rows[-1]))
+        log.info(" ".join(f"{name}={value:.4g}" for name, value in self.rows[-1].items() if value == value))
 
     def outcome(self) -> dict[str, object]:
         """What this training came to and how it went; see `Run.outcome`."""
         return self.run.outcome(self.state_dict(), self.history())
-
-
-def _still_here(device: str) -> str:
-    """The device of a run's settings, or auto, with a warning, if it is not on this machine."""
-    try:
-        provenance.find_device(device)
-    except ValueError:
-        log.warning("the run was on %s, which is not here: it goes on with device auto", device)
-        return "auto"
-    return device

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import logging.handlers
 import os
 import socket
 import sys
@@ -21,26 +20,22 @@ WRITTEN = ("epoch-", "history.csv.", "log.txt.", "attempts.jsonl.")  # how the n
 log = logging.getLogger("plremix")
 
 
-class _Lines(logging.Formatter):
-    """Plain lines; a warning says that it is one."""
+class _Log(logging.Handler):
+    """Lines of ``log.txt``, and warnings for the screen, beside a bar of progress, where nothing else shows them."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
-        return f"{record.levelname.lower()}: {text}" if record.levelno >= logging.WARNING else text
-
-
-class _Screen(logging.Handler):
-    """The screen, beside a bar of progress."""
+    def __init__(self, folder: Path | None, screen: bool) -> None:
+        super().__init__()
+        self.folder, self.screen = folder, screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
-
-
-class _File(logging.handlers.WatchedFileHandler):
-    """A log that is made anew where it was removed; a full disk costs lines, and the next save says so."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        pass
+        text, warns = record.getMessage(), record.levelno >= logging.WARNING
+        text = f"{record.levelname.lower()}: {text}" if warns else text
+        if self.screen and warns:
+            tqdm.write(text, file=sys.stderr)
+        if self.folder is not None:
+            with contextlib.suppress(OSError):  # a full disk costs lines, and the next save says so
+                with open(self.folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(f"{text}\n")
 
 
 class Run:
@@ -75,21 +70,14 @@ class Run:
     @contextlib.contextmanager
     def logged(self) -> Iterator[None]:
         """Write what the package logs into ``log.txt``; warnings also reach the screen where nothing shows them."""
-        handlers: list[logging.Handler] = [] if log.hasHandlers() else [_Screen(logging.WARNING)]
-        if self.folder is not None and self.folder.is_dir():
-            handlers.append(_File(self.folder / "log.txt", encoding="utf-8", delay=True, errors="backslashreplace"))
-        level = log.level
+        handler, level = _Log(self.folder, screen=not log.hasHandlers()), log.level
+        log.addHandler(handler)
         log.setLevel(level or logging.INFO)
-        for handler in handlers:
-            handler.setFormatter(_Lines())
-            log.addHandler(handler)
         try:
             yield
         finally:
+            log.removeHandler(handler)
             log.setLevel(level)
-            for handler in handlers:
-                log.removeHandler(handler)
-                handler.close()
 
     def load(self, parts: set[str]) -> dict:
         """Load the newest sound checkpoint; it must have the `parts` of a training's state."""
