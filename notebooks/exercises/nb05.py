@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from plremix_core import losses, model
+from plremix_core import losses
 
 SEED = 5
 
@@ -84,27 +84,26 @@ def e5_2(answer: Callable) -> bool | str:
 
 
 def e5_3(answer: Callable) -> bool | str:
-    """The update of the prototypes without a loop, against the core, with a class that has no sample."""
-    draws = _draws()
-    prototypes, q = (F.normalize(torch.randn(n, 6, generator=draws), dim=1) for n in (5, 40))
-    labels = torch.randint(4, (40,), generator=draws)
-    labels[:12] = 0  # classes of different sizes; class 4 is empty
-    found, right = answer(prototypes, q, labels, 0.9), model.update_prototypes(prototypes, q, labels, 0.9)
+    """Co-guessing from the logits of two networks on three views, against the core's sharpening."""
+    logits = (2 * torch.randn(2, 3, 6, 4, generator=_draws(), dtype=torch.float64)).requires_grad_()
+    found, probabilities = answer(logits, 0.5), logits.detach().softmax(dim=3)
+    mean = probabilities.mean(dim=(0, 1))
+    right = losses.sharpen(mean, 0.5)
     if not isinstance(found, torch.Tensor) or found.shape != right.shape:
-        return f"Return the moved prototypes, of shape {tuple(right.shape)}."
-    if torch.allclose(found, right, atol=1e-6):
-        return True
-    if found.isnan().any():
-        return "A class without a confident image has no mean: 0 / 0. F.normalize leaves a zero row zero."
-    sums = torch.zeros_like(prototypes).index_add(0, labels, q)
-    counts = torch.bincount(labels, minlength=5).clamp_min(1)[:, None]
-    if any(
-        torch.allclose(found, F.normalize(0.9 * prototypes + 0.1 * x, dim=1), atol=1e-6) for x in (sums, sums / counts)
-    ):
-        return "The class mean must have length one before it is blended in; else scattered classes hardly move."
-    if torch.allclose(found, 0.9 * prototypes + 0.1 * F.normalize(sums, dim=1), atol=1e-6):
-        return "A prototype is a direction: normalise the result, too."
-    return "Sum the projections by class (index_add, or one_hot(labels).T @ q), normalise, blend, normalise."
+        return f"Return a tensor of shape {tuple(right.shape)}, one distribution a sample."
+    if torch.allclose(found, _mean_of_logits(logits, 0.5)):
+        return "You average the logits. The prediction of several networks is the mean of their probabilities."
+    if torch.allclose(found, mean):
+        return "That is the mean prediction. It must be sharpened, too."
+    if torch.allclose(found, losses.sharpen(probabilities.flatten(0, 2), 0.5).view_as(probabilities).mean(dim=(0, 1))):
+        return "You sharpen every prediction and average then. Average first: two sure networks may disagree."
+    if torch.allclose(found, mean**2):
+        return "The powers are right, but the rows must add up to one."
+    if not torch.allclose(found, right):
+        return "Softmax over the classes, mean over the first two dimensions, then the formula of sharpen."
+    return (
+        not found.requires_grad or "The values are right, but a gradient would flow through the targets: detach them."
+    )
 
 
 def e5_4(answer: float) -> bool | str:
@@ -131,16 +130,14 @@ def _keeps_the_gradient(net, optimizer, images, labels, lam, partner) -> bool:
     return True
 
 
-def _plain_means(prototypes: torch.Tensor, q: torch.Tensor, labels: torch.Tensor, keep: float) -> torch.Tensor:
-    member = F.one_hot(labels, len(prototypes)).to(q.dtype)
-    means = member.T @ q / member.sum(dim=0).clamp_min(1)[:, None]
-    return F.normalize(keep * prototypes + (1 - keep) * means, dim=1)
+def _mean_of_logits(logits: torch.Tensor, T: float) -> torch.Tensor:
+    return losses.sharpen(logits.detach().mean(dim=(0, 1)).softmax(dim=1), T)
 
 
 WRONG = {
     "E5.1": lambda logits, T: (logits * T).softmax(dim=1),
     "E5.2": _keeps_the_gradient,
-    "E5.3": _plain_means,
+    "E5.3": _mean_of_logits,
     "E5.4": 4.0,
     "E5.5": "a",
 }
