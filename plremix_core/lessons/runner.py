@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ..engine.checks import require
 from ..engine.files import ROOT, write_atomic
-from .html import outputs_of, write_index, write_page
+from .html import outputs_of, records, write_index, write_page
 from .injected import require_parameter, settings_of
 from .lesson import CLAIM_MIME, FINISH_MIME
 from .process import run_process
@@ -112,11 +112,6 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
     require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
     dropped = "".join(cell.source for cell in notebook.cells if set(drop) & tags_of(cell))
     return [name for name in declared if name not in CHECKED.findall(dropped)]
-
-
-def records(notebook: nbformat.NotebookNode, mime: str) -> list[dict]:
-    """Collect the output records of one MIME type."""
-    return [output["data"][mime] for output in outputs_of(notebook) if mime in output.get("data", {})]
 
 
 def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "") -> str:
