@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as V
 from tqdm.auto import tqdm
 
 from ..engine.checks import require
+from .augment import to_device
 
 PART_BYTES = 1 << 24  # `split` reads at most so many bytes of pixels at a time
 UNREADABLE, LISTED = "image must be a readable picture, got ", 20
@@ -82,21 +83,13 @@ class ImageFiles:
         out = np.empty((len(places), *self.shape[1:]), dtype=np.uint8)
         try:
             for slot, place in enumerate(places):
-                image = read_image(self.root / self.paths[place], self.image_size)
-                name, found = f"shape of {self.root / self.paths[place]}", tuple(image.shape)
-                require(found == out.shape[1:], name, f"{out.shape[1:]}", found, "Set image_size.")
-                out[slot] = image.numpy()
+                path = self.root / self.paths[place]
+                image = read_image(path, self.image_size).numpy()
+                require(image.shape == out.shape[1:], f"shape of {path}", out.shape[1:], image.shape, "Set image_size.")
+                out[slot] = image
         except ValueError as error:
             return error
         return out
-
-    def read(self, batches: list[list[int]]) -> Iterator[Tensor]:
-        """Yield the images of each batch of places on the device; other processes read the next ones meanwhile."""
-        for batch in _loader(self, batches):
-            if isinstance(batch, ValueError):
-                raise batch
-            images = torch.from_numpy(batch)
-            yield images.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else images
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Yield all images in order, at most `size` (and PART_BYTES) at a time."""
@@ -119,11 +112,11 @@ class ImageFiles:
     def signature(self) -> str:
         """SHA-256 over paths, sizes of the files and `image_size`: what tells one set from another unread."""
         digest = hashlib.sha256(str(self.image_size).encode())
+        if not all((self.root / path).is_file() for path in self.paths):
+            require_readable(self.root, self.paths)
         for path in self.paths:
-            file = self.root / path
-            if not file.is_file():
-                require_readable(self.root, self.paths)
-            digest.update(f"{path}\0{file.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+            size = (self.root / path).stat().st_size
+            digest.update(f"{path}\0{size}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
@@ -137,10 +130,14 @@ def _leaves(path: str) -> bool:
 
 
 def fetched(images: Tensor | ImageFiles, indices: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Yield ``images[index]`` for each of `indices`; of files, the next ones are read meanwhile."""
-    if isinstance(images, ImageFiles):
-        return images.read([images.places(index) for index in indices])
-    return (images[index.to(images.device)] for index in indices)
+    """Yield ``images[index]`` for each of `indices`; of files, other processes read the next ones meanwhile."""
+    if not isinstance(images, ImageFiles):
+        yield from (images[index.to(images.device)] for index in indices)
+        return
+    for batch in _loader(images, [images.places(index) for index in indices]):
+        if isinstance(batch, ValueError):
+            raise batch
+        yield to_device(torch.from_numpy(batch), images.device)
 
 
 def in_memory(files: ImageFiles) -> Tensor:
@@ -154,25 +151,12 @@ def in_memory(files: ImageFiles) -> Tensor:
     return out
 
 
-class _Checked(ImageFiles):
-    """Files of which a batch is what is wrong with each, if anything."""
-
-    def __getitems__(self, places: list[int]) -> list[str]:
-        found = []
-        for place in places:
-            try:
-                read_image(self.root / self.paths[place], 0)
-            except ValueError as error:
-                found.append(str(error))
-        return found
-
-
 def require_readable(root: str | Path, paths: list[str]) -> None:
     """Refuse images that cannot be read, naming all of them."""
-    batches = [part.tolist() for part in torch.arange(len(paths)).split(64)]
-    broken = [text for texts in _loader(_Checked(root, paths, 1), batches) for text in texts]
-    short = [text.removeprefix(UNREADABLE).removesuffix(REPLACE) for text in broken]
+    found = _loader(ImageFiles(root, paths, 1), [[place] for place in range(len(paths))])
+    broken = [str(error) for error in found if isinstance(error, ValueError)]
     if len(broken) > 1:
+        short = [text.removeprefix(UNREADABLE).removesuffix(REPLACE) for text in broken]
         shown = "\n  ".join([*short[:LISTED], f"and {len(short) - LISTED} more"][: len(short)])
         raise ValueError(f"{len(broken)} images must be readable pictures, got\n  {shown}\n{REPLACE.strip()}")
     if broken:
