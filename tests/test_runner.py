@@ -59,10 +59,18 @@ def test_a_parameters_cell_with_anything_but_typed_literals_is_refused(tmp_path,
         runner.inspect(write(tmp_path, "1", parameters=source), {})
 
 
-@pytest.mark.parametrize("tag", ["skip-execution", "raises-exception"])
-def test_cells_that_would_be_skipped_or_may_fail_are_refused(tmp_path, tag):
-    with pytest.raises(ValueError, match=f"cell tags must be none of .*{tag}"):
-        runner.inspect(write(tmp_path, "1", tags=[tag]), {})
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tag", "reason"), [("skip-execution", "1 cells were never run"), ("raises-exception", "ZeroDivisionError")]
+)
+def test_cells_that_are_skipped_or_may_fail_are_noticed(tmp_path, tag, reason):
+    path = write(tmp_path, "1 / 0", CLAIM % True, FINISH)
+    notebook = runner.read(path)
+    notebook.cells[2].metadata["tags"] = [tag]
+    notebook.cells[2].execution_count = 1
+    nbformat.write(notebook, path)
+    result = runner.run_notebook(path, tmp_path / "out", {}, 120, threads=1)
+    assert result.status == "failed" and reason in result.reason
 
 
 def test_a_notebook_without_claims_or_parameters_is_refused(tmp_path):

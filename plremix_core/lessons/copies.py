@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ..engine.files import ROOT, read_json, write_atomic, write_json
 
-NOTEBOOKS, MINE = ROOT / "notebooks", ROOT / "my_notebooks"
+MINE = ROOT / "my_notebooks"
 
 
-def update(source: Path = NOTEBOOKS, target: Path = MINE) -> list[str]:
+def update(source: Path = ROOT / "notebooks", target: Path = MINE) -> list[str]:
     """Copy the notebooks that are not in `target` or are there as they were copied, without outputs.
 
     Returns a line for each copy that the reader has changed although the original is newer: it stays as it is.

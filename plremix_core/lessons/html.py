@@ -96,7 +96,7 @@ def _describe(executed: Path) -> dict[str, str]:
         return {}
     notebook = nbformat.read(executed, as_version=4)
     quoted = [line.lstrip("> ") for line in notebook.cells[0].source.splitlines() if line.startswith(">")]
-    devices = [record["device"] for record in records(notebook, FINISH_MIME)]
+    devices = [record.get("device", "") for record in records(notebook, FINISH_MIME)]
     pictures = [output for output in outputs_of(notebook) if "image/png" in output.get("data", {})]
     pictures.sort(key=lambda output: not output.metadata["image/png"].get("cover"))
     about = [(output.metadata["image/png"]["alt"], output.data["image/png"]) for output in pictures] or [("", "")]

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from .lesson import CLAIM_MIME, FINISH_MIME
 from .process import run_process
 
 NOTEBOOKS = ROOT / "notebooks"
-FORBIDDEN_TAGS = {"skip-execution", "raises-exception"}
 TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
 CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
@@ -77,23 +76,22 @@ def tags_of(cell: nbformat.NotebookNode) -> set[str]:
 
 def as_declared(paths: list[Path], texts: dict[str, str]) -> dict[str, object]:
     """Read texts of a command line as the types that the parameters of the notebooks have."""
-    kinds = {name: kind for path in paths for name, (kind, _) in parameters_of(read(path)).items()}
+    declared = {name: entry for path in paths for name, entry in parameters_of(read(path)).items()}
     found: dict[str, object] = {}
     for name, text in texts.items():
-        kind = kinds.get(name, str)  # `inspect` refuses other names
+        kind, default = declared.get(name, (str, ""))  # `inspect` refuses other names
         try:
             found[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
         except (KeyError, ValueError):
-            example = {int: "0", float: "0.5", bool: "true"}[kind]
-            require(False, f"parameter {name}", f"of type {kind.__name__}", text, f"Example: -p {name} {example}.")
+            require(False, f"parameter {name}", f"of type {kind.__name__}", text, f"Example: -p {name} {default}.")
     return found
 
 
 def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
     """Refuse what papermill would let through, before anything starts, and return the declared claims.
 
-    Refused are unknown or mistyped parameters, skipped cells and notebooks without a claim. The claims are those of the
-    notebook's tables, without those checked in cells that carry a tag in `drop`.
+    Refused are unknown or mistyped parameters and notebooks without a claim. The claims are those of the notebook's
+    tables, without those checked in cells that carry a tag in `drop`.
     """
     notebook = read(path)
     known = parameters_of(notebook)
@@ -104,12 +102,8 @@ def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ())
         require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
         if name == "settings":
             settings_of(str(value))
-    for cell in notebook.cells:
-        bad = sorted(FORBIDDEN_TAGS & tags_of(cell))
-        require(not bad, "cell tags", f"none of {', '.join(sorted(FORBIDDEN_TAGS))}", bad, "Remove the tag.")
     declared = [name for c in notebook.cells if c.cell_type == "markdown" for name in DECLARED.findall(c.source)]
     require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
-    require(len(set(declared)) == len(declared), "claims", "declared once each", declared, "Renumber.")
     dropped = "".join(cell.source for cell in notebook.cells if set(drop) & tags_of(cell))
     return [name for name in declared if name not in CHECKED.findall(dropped)]
 
@@ -195,23 +189,27 @@ def run_lessons(
     folder.mkdir(parents=True, exist_ok=True)
     for old in [folder / "result.json", *(folder / f"{path.stem}.log" for path in paths)]:
         old.unlink(missing_ok=True)
-    stop, common = threading.Event(), (folder, parameters, timeout, 1)  # one thread: digits do not depend on the cores
+    stop, names = threading.Event(), [path.stem for path in paths]
+
+    def run(path: Path) -> Result:
+        one_thread = 1  # digits do not depend on the number of cores
+        result = run_notebook(path, folder, parameters, timeout, one_thread, wanted=lambda: not stop.is_set())
+        if (folder / path.name).exists():
+            write_page(folder / path.name, names)
+        bar.update()
+        tqdm.write(
+            f"{path.stem}: {result.status} {result.held}/{result.declared} {result.seconds:.0f} s {result.reason}"
+        )
+        return result
+
     form = "{n_fmt} of {total_fmt} notebooks [{elapsed}]{postfix}"
     with (
         ThreadPoolExecutor(min(jobs or joblib.cpu_count(), len(paths))) as pool,
         tqdm(total=len(paths), bar_format=form) as bar,
     ):
-        futures = [pool.submit(run_notebook, path, *common, wanted=lambda: not stop.is_set()) for path in paths]
-        waiting = set(futures)
+        futures = [pool.submit(run, path) for path in paths]
         try:
-            while waiting:
-                done, waiting = wait(waiting, POLL, FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    if (folder / f"{result.notebook}.ipynb").exists():
-                        write_page(folder / f"{result.notebook}.ipynb", [path.stem for path in paths])
-                    bar.update()
-                    tqdm.write(f"{result.notebook}: {result.status} {result.held}/{result.declared} {result.reason}")
+            while wait(futures, POLL).not_done:
                 running = [path for path, future in zip(paths, futures) if future.running()]
                 bar.set_postfix_str(", ".join(_place(path, folder) for path in running))
         finally:  # on Ctrl-C nothing goes on and nothing begins
