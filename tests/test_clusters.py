@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_trainer import dataset, settings
+from tiny import bars, settings
 
 from plremix_core.analysis import clusters
 from plremix_core.trainer import Trainer
@@ -45,7 +45,7 @@ def test_tight_classes_measure_better_than_spread_ones_and_a_collapse_of_everyth
 
 def test_a_training_logs_compactness_at_the_first_and_the_last_epoch(monkeypatch):
     monkeypatch.setattr(clusters, "EVERY", 5)
-    table = Trainer(settings(epochs=3), dataset()).fit(progress=False, on_epoch=clusters.measure).table
+    table = Trainer(settings(epochs=3), bars()).fit(progress=False, on_epoch=clusters.measure).table
     for name in (
         "within_between",
         "silhouette",

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_trainer import bits, dataset, settings, trained
+from test_trainer import trained
+from tiny import bars, checksum, settings
 
 from plremix_core.analysis import negatives
 from plremix_core.losses import all_negatives, plr_mask
@@ -54,10 +55,10 @@ def test_a_batch_without_negatives_gives_no_figures():
 
 @pytest.mark.parametrize("method", ["naive", "plremix"])
 def test_measuring_fills_its_columns_and_changes_no_bit_of_the_training(method):
-    straight, _ = trained(settings(method=method), dataset())
-    trainer = Trainer(settings(method=method), dataset())
+    straight, _ = trained(settings(method=method), bars())
+    trainer = Trainer(settings(method=method), bars())
     table = trainer.fit(progress=False, on_epoch=negatives.measure).table
-    assert bits(trainer) == bits(straight)
+    assert checksum(trainer) == checksum(straight)
     found = table[[f"{name}_{which}" for name in sorted(NAMES | {"top_k"}) for which in (1, 2)]]
     assert found.iloc[0].notna().all() and found.iloc[1:].notna().any().any()
     shares = found.drop(columns=["nearest_negative_1", "nearest_negative_2"])
@@ -71,8 +72,8 @@ def test_nothing_is_measured_without_contrast_or_true_labels_and_only_top_k_with
         table = Trainer(settings(**changes), images).fit(progress=False, on_epoch=negatives.measure).table
         return {name.removesuffix("_1") for name in table if name.removesuffix("_1") in NAMES | {"top_k"}}, table
 
-    assert columns(dataset(), method="dividemix")[0] == columns(dataset(known=False))[0] == set()
-    found, table = columns(dataset(), kappa=((0, 1), (1, 4)))  # after warm-up every two candidate sets overlap
+    assert columns(bars(), method="dividemix")[0] == columns(bars(known=False))[0] == set()
+    found, table = columns(bars(), kappa=((0, 1), (1, 4)))  # after warm-up every two candidate sets overlap
     assert found == NAMES | {"top_k"}
     assert table["false_negatives_1"].isna().tolist() == [False, True, True]
     assert table["top_k_1"].iloc[1:].tolist() == [1.0, 1.0]

@@ -1,9 +1,11 @@
 """How compact the classes are in a space of vectors, on images that no network has seen."""
 
 import numpy as np
+import pandas as pd
 import torch
+from scipy.stats import mode
 from sklearn.metrics import pairwise_distances, silhouette_score
-from torch import Tensor
+from sklearn.neighbors import NearestNeighbors
 
 from ..trainer import Trainer
 
@@ -20,14 +22,12 @@ def compactness(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     image's own class with the nearest other class. `knn` is the share of images that most of the ten nearest others
     label rightly (a tie goes to the smaller class).
     """
-    apart = pairwise_distances(vectors, metric="cosine")
-    same, other = labels[:, None] == labels, ~np.eye(len(labels), dtype=bool)
-    nearest = np.argsort(np.where(other, apart, np.inf), axis=1, kind="stable")[:, :NEIGHBOURS]
-    votes = np.stack([np.bincount(labels[row], minlength=labels.max() + 1).argmax() for row in nearest])
+    apart, own = pairwise_distances(vectors, metric="cosine"), labels[:, None] == labels
+    near = NearestNeighbors(n_neighbors=NEIGHBOURS, metric="cosine").fit(vectors).kneighbors(return_distance=False)
     return {
-        "within_between": float(apart[same & other].mean() / apart[~same].mean()),
-        "silhouette": float(silhouette_score(apart.clip(0) * other, labels, metric="precomputed")),
-        "knn": float((votes == labels).mean()),
+        "within_between": float(apart[own & ~np.eye(len(labels), dtype=bool)].mean() / apart[~own].mean()),
+        "silhouette": float(silhouette_score(vectors, labels, metric="cosine")),
+        "knn": float((mode(labels[near], axis=1).mode == labels).mean()),
     }
 
 
@@ -38,15 +38,15 @@ def measure(trainer: Trainer, row: dict[str, float]) -> None:
     Measured every ten epochs and after the last, on the projections and (names with `features_` before them) on what
     the backbone gives; means over both networks. Nothing is added without a test set.
     """
-    config, data, epoch = trainer.config, trainer.data, int(row["epoch"])
-    if not len(data.test_images) or (epoch % EVERY and epoch != config.epochs - 1):
+    data, epoch, found = trainer.data, int(row["epoch"]), []
+    if not len(data.test_images) or (epoch % EVERY and epoch != trainer.config.epochs - 1):
         return
-    images, labels, found = data.test_images[:MEASURED], data.test_labels[:MEASURED].cpu().numpy(), []
+    images, labels = data.test_images[:MEASURED], data.test_labels[:MEASURED].numpy()
     for net in trainer.nets:
-        kept: list[Tensor] = []
+        kept: list[torch.Tensor] = []
         with net.backbone.register_forward_hook(lambda module, images, features, kept=kept: kept.append(features)):
             _, projections = trainer.predict(net, images)
         of_features = compactness(torch.cat(kept).float().cpu().numpy(), labels)
         one = compactness(projections.cpu().numpy(), labels)
         found.append(one | {f"features_{name}": value for name, value in of_features.items()})
-    row |= {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    row |= pd.DataFrame(found).mean().to_dict()

@@ -9,10 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from ..data.features import Features
-from ..engine.checks import require
 
 FOLDS, NEIGHBOURS, MOST = 5, 20, 20_000  # MOST: rows up to which neighbours are searched in all of them
 
@@ -22,33 +21,29 @@ def rank(features: Features, seed: int = 0) -> pd.DataFrame:
 
     `suggested` is the favourite (a number in [0, C)) of a logistic regression that was fitted on the other folds,
     `probability` what it gives to it, and `margin` the log-probability of the given label minus that of the best other
-    class: the smallest is the most suspect. `votes` is the share of the nearest neighbours that have the given label
-    (cosine similarity), `neighbours` the class that most of them have.
+    class. `votes` is the share of the nearest neighbours (by cosine similarity) that have the given label, `neighbours`
+    the class that most of them have. `rank` and `rank_votes` (1 = most suspect) are by margin and by votes; `agree`
+    says how many of regression and neighbours prefer another class than the given one.
     """
     values, given, names = features
-    require(np.bincount(given).max() >= 2, "labels", "two of one class at least", len(names), "Give more rows.")
     folds = StratifiedKFold(min(FOLDS, np.bincount(given).max()), shuffle=True, random_state=seed)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, tol=1e-3))
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
         warnings.simplefilter("ignore")  # classes with fewer samples than folds; a fit that is stopped early
         p = cross_val_predict(model, values, given, cv=folds, method="predict_proba")
-        unit = StandardScaler().fit_transform(values)
-        unit /= np.linalg.norm(unit, axis=1, keepdims=True).clip(1e-12)
+        unit = normalize(StandardScaler().fit_transform(values))
         some = np.random.default_rng(seed).permutation(len(unit))[:MOST]
         count = min(NEIGHBOURS, len(some) - 1)
         near = some[NearestNeighbors(n_neighbors=count + 1).fit(unit[some]).kneighbors(unit, return_distance=False)]
     keep = near != np.arange(len(unit))[:, None]  # itself is no neighbour
     keep &= np.cumsum(keep, axis=1) <= count
     votes = np.stack([((given[near] == c) & keep).sum(axis=1) for c in range(len(names))], axis=1) / count  # (N, C)
-    return pd.DataFrame(
-        dict(
-            suggested=p.argmax(axis=1),
-            probability=p.max(axis=1),
-            margin=margin(np.log(p.clip(1e-12)), given),
-            votes=votes[np.arange(len(given)), given],
-            neighbours=votes.argmax(axis=1),
-        )
-    )
+    found = dict(suggested=p.argmax(axis=1), probability=p.max(axis=1), margin=margin(np.log(p.clip(1e-12)), given))
+    table = pd.DataFrame(found | dict(votes=votes[np.arange(len(given)), given], neighbours=votes.argmax(axis=1)))
+    places = {
+        f"rank{name}": table[by].rank(method="first").astype(int) for name, by in (("", "margin"), ("_votes", "votes"))
+    }
+    return table.assign(**places, agree=(table[["suggested", "neighbours"]].to_numpy() != given[:, None]).sum(axis=1))
 
 
 def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
@@ -57,7 +52,5 @@ def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
     >>> margin(np.array([[1.0, 3.0, 2.0]]), np.array([1]))
     array([1.])
     """
-    rows = np.arange(len(given))
-    others = scores.copy()
-    others[rows, given] = -np.inf
-    return scores[rows, given] - others.max(axis=1)
+    own = np.arange(scores.shape[1]) == given[:, None]  # (N, C)
+    return scores[own] - np.where(own, -np.inf, scores).max(axis=1)

@@ -35,15 +35,12 @@ def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temper
     """
     positives, scaled = losses.similarities(projections, mask, temperature)  # (2B, 1), (2B, 2B)
     require(positives.shape[1] == 1, "projections", "of two views", tuple(projections.shape), "Pass (B, 2, D).")
-    negative = scaled > -torch.inf
+    negative, same = scaled > -torch.inf, same_class.repeat(2, 2)  # (B, B) -> (2B, 2B)
     anchors = negative.any(dim=1)
     count = anchors.sum().clamp_min(1)
-    similarity = scaled.masked_fill(~negative, 0.0)
     weight = scaled.detach().softmax(dim=1).masked_fill(~negative, 0.0) / count  # a row without negatives becomes 0
-    push = weight * similarity
-    same = same_class.repeat(2, 2)  # (B, B) -> (2B, 2B)
-    alignment = -positives[anchors].sum() / count
-    return Parts(alignment, (push * same).sum(), (push * ~same).sum(), (weight * same).sum())
+    push = weight * scaled.masked_fill(~negative, 0.0)
+    return Parts(-positives[anchors].sum() / count, (push * same).sum(), (push * ~same).sum(), (weight * same).sum())
 
 
 def measuring_batches(trainer: Trainer, size: int, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:

@@ -1,6 +1,7 @@
 """What the contrastive loss pushes apart, knowing the true labels."""
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -56,6 +57,5 @@ def measure(trainer: Trainer, row: dict[str, float]) -> None:
             projections = steps.project_views(net.eval(), views.strong, views.small)
             top = logits.topk(min(config.kappa_at(epoch), logits.shape[1]), dim=1).indices
             one = {"top_k": float((top == true[:, None]).any(dim=1).double().mean())}
-            found.append(one | negative_pairs(projections, mask, true, temperature))
-        for name in sorted({name for one in found for name in one}):
-            row[f"{name}_{which + 1}"] = float(np.mean([one[name] for one in found if name in one]))
+            found.append(negative_pairs(projections, mask, true, temperature) | one)
+        row |= pd.DataFrame(found).mean().add_suffix(f"_{which + 1}").to_dict()

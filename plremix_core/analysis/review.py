@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy.special import logit
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
@@ -61,44 +62,39 @@ def write_page(
     suggested_number and probability, `picture(index)` is an image (3 or 1, H, W), uint8; `files` and `given` are those
     of all images. The label file has a row for all images, or (`whole` = False) for those that are shown.
     """
-    cards = []
-    for row in shown.to_dict("records"):
-        buffer, image = io.BytesIO(), picture(row["index"]).transpose(1, 2, 0)
+    cards = shown.to_dict("records")
+    for card in cards:
+        buffer, image = io.BytesIO(), picture(card["index"]).transpose(1, 2, 0)
         Image.fromarray(image.repeat(3 // image.shape[2], axis=2)).save(buffer, "JPEG", quality=85)
-        cards.append(row | {"image": base64.b64encode(buffer.getvalue()).decode()})
-    data = dict(
-        files=[readable(file) for file in files],
-        given=list(map(int, given)),
-        whole=whole,
-        save=f"{path.stem}_labels.csv",
+        card["image"] = base64.b64encode(buffer.getvalue()).decode()
+    data = dict(files=list(map(readable, files)), given=list(map(int, given)), whole=whole)
+    data["save"] = f"{path.stem}_labels.csv"
+    environment = jinja2.Environment(loader=jinja2.PackageLoader(__package__), autoescape=True, trim_blocks=True)
+    page = environment.get_template("review.html").render(
+        cards=cards, data=data, names=names, about=about, title=path.stem
     )
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template("review.html")
-    page = template.render(cards=cards, data=data, names=names, about=about, title=path.stem)
     write_atomic(path, page.encode("utf-8", "backslashreplace"))
 
 
 def read_reviewed(path: Path, files: Sequence[str]) -> pd.DataFrame:
     """Read a file that a page has saved: columns index, file, given, label (numbers; label -1: drop the image).
 
-    Its files must be those at the same places of `files`, unless that is empty.
+    Its files must be those at the same places of `files`.
     """
-    require(path.is_file(), "labels", "a file that a page of plremix suspects has saved", str(path), "Check the path.")
     table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False)
     there = {"index", "file", "given", "label"} <= set(table)
     require(there, str(path), "a file with index, file, given and label", list(table), "Save it from the page again.")
-    for index, file in zip(table["index"], table["file"] if len(files) else []):
-        found = readable(files[index]) if 0 <= index < len(files) else ""
-        remedy = "The folder has changed since: run plremix suspects again."
-        require(file.removeprefix("'") == found.removeprefix("'"), f"image {index}", found or "there", file, remedy)
+    now = table["index"].map({index: readable(file).removeprefix("'") for index, file in enumerate(files)})
+    changed = table["file"][now != table["file"].str.removeprefix("'")].tolist()
+    remedy = "The folder has changed since: run plremix suspects again."
+    require(not changed, str(path), "of the images that there are", changed[:1], remedy)
     return table
 
 
 def rate(reviewed: pd.DataFrame) -> tuple[float, float, float]:
     """Share of wrong labels among images drawn at random, and its 95 % interval (Wilson's)."""
     test = binomtest(int((reviewed["label"] != reviewed["given"]).sum()), len(reviewed))
-    interval = test.proportion_ci(method="wilson")
-    return test.statistic, interval.low, interval.high
+    return test.statistic, *test.proportion_ci(method="wilson")
 
 
 def budget(reviewed: pd.DataFrame, ranking: pd.DataFrame) -> np.ndarray:
@@ -106,8 +102,8 @@ def budget(reviewed: pd.DataFrame, ranking: pd.DataFrame) -> np.ndarray:
 
     A logistic regression of "wrong" on the logit of the place in the ranking; `ranking` has the column index, in order.
     """
-    place = pd.Series((np.arange(len(ranking)) + 0.5) / len(ranking), index=ranking["index"].to_numpy())
-    place, wrong = np.log(place / (1 - place)), reviewed["label"].to_numpy() != reviewed["given"].to_numpy()
+    place = pd.Series(logit((np.arange(len(ranking)) + 0.5) / len(ranking)), index=ranking["index"].to_numpy())
+    wrong = reviewed["label"].to_numpy() != reviewed["given"].to_numpy()
     if wrong.all() or not wrong.any():
         return np.arange(1, len(ranking) + 1) * float(wrong[0])
     fitted = LogisticRegression().fit(place[reviewed["index"]].to_frame(), wrong)

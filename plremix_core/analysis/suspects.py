@@ -1,9 +1,11 @@
 """Rank the training images of a trained pair of networks by how suspect their labels are; clean a data set by it."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,78 +23,85 @@ from ..trainer import Trainer
 from . import features
 from .features import margin
 
-Table, Hook = pd.DataFrame, Callable[[Trainer, dict], None]
-SECOND, FAVOURITES = {"features": "margin", "votes": "votes"}, ("suggested", "neighbours")  # columns of features.rank
+Table = pd.DataFrame
 
 
-def rank(trainer: Trainer) -> pd.DataFrame:
+def rank(trainer: Trainer) -> Table:
     """Rank all training images, the most suspect label first; a trainer that has not warmed up is refused.
 
     Returns a row an image: index (place in the data), file (if the images come from files), given and suggested (names;
-    suggested is the argmax of the summed logits of both networks), suggested_number (in [0, C)), p_clean (mean of both
-    networks' splits), confidence (probability of the suggested class), loss (classifier loss against the given label,
-    mean of both networks, nats), and wrong (bool) if the true labels are known. Sorted by loss, the largest first,
-    because p_clean is 0 or 1 to many digits away from its boundary (notebook 08).
+    the suggestion is the argmax of the summed logits of both networks), suggested_number (in [0, C)), p_clean (mean of
+    both networks' splits), confidence (probability of the suggestion), loss (mean of both classifiers' losses against
+    the given label, nats), and wrong (bool) if the true labels are known. Sorted by loss, the largest first, because
+    p_clean is 0 or 1 to many digits away from its boundary (notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
     outputs = [trainer.per_sample(net) for net in trainer.nets]
     splits = [trainer.split(out, trainer.epoch, which) for which, out in enumerate(outputs)]
     confidence, suggested = sum(out["logits"] for out in outputs).softmax(dim=1).cpu().max(dim=1)
-    table = _tabulate(
-        trainer.data,
-        suggested.numpy(),
-        p_clean=np.mean([split.p_clean for split in splits], axis=0),
-        confidence=confidence.numpy(),
-        loss=sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs),
-    )
+    loss = sum(out["loss_cls"] for out in outputs).cpu().numpy() / len(outputs)
+    p_clean = np.mean([split.p_clean for split in splits], axis=0)
+    measured = dict(p_clean=p_clean, confidence=confidence.numpy(), loss=loss)
+    table = _tabulate(trainer.data, suggested.numpy(), **measured)
     return table.sort_values(["loss", "p_clean"], ascending=[False, True], ignore_index=True)
 
 
-def find(data: Dataset, config: Config, *, progress: bool = True, on_epoch: Hook | None = None) -> tuple[Table, dict]:
-    """Train on nine tenths of the images and rank the labels of all of them, the most suspect first.
+def hold_out(data: Dataset, seed: int) -> tuple[Dataset, np.ndarray]:
+    """Return the data with a hold-out, their own or a tenth of the training images, and a mask (N,) of the latter."""
+    held = torch.zeros(len(data.given), dtype=torch.bool)
+    if len(data.holdout_given):
+        return data, held.numpy()
+    count = max(1, min(max(len(held) // 10, min(100, len(held) // 5)), 2000))
+    held[np.random.default_rng([seed, 0x68656C64]).permutation(len(held))[:count]] = True
+    aside = dict(holdout_images=_of(data.images, held), holdout_given=data.given[held])
+    notes = (*data.notes, "the hold-out is drawn from the training images; all of them are ranked")
+    return dataclasses.replace(_kept(data, ~held), notes=notes, **aside), held.numpy()
+
+
+def find(
+    data: Dataset,
+    config: Config,
+    *,
+    folder: Path | None = None,
+    progress: bool = True,
+    on_start: Callable[[Trainer], None] = lambda trainer: None,
+) -> tuple[Table, dict]:
+    """Train on the images that are not held out and rank the labels of all of them, the most suspect first.
 
     A method without a split is ranked by the margin (logit of the given label minus the best other one) averaged over
     both networks and all epochs, one with a split by that of its last epoch. An image that was held out is compared
-    with the others that were, as margins are smaller there.
+    with the others that were, as margins are smaller there. A training that was interrupted in `folder` goes on there;
+    `on_start` is called with the trainer.
 
-    Returns
-    -------
-    table : DataFrame
-        Columns index, file (if there are files), given, suggested, suggested_number (in [0, C)), probability (mean of
-        what the networks give to the suggestion), margin (nats), wrong (if the true labels are known).
-    facts : dict
-        held (number of images held out), accuracy (share of them whose given label is predicted), chance (share of the
-        commonest class), seconds.
+    The table has the columns index, file (if there are files), given, suggested, suggested_number (in [0, C)),
+    probability (mean of what the networks give to the suggestion), margin (nats) and wrong (if the true labels are
+    known). The facts are held (number of images held out), accuracy (share of them whose given label is predicted),
+    chance (share of the commonest class) and seconds.
     """
-    given, start = data.given.numpy(), time.perf_counter()
-    count = min(max(len(given) // 10, min(100, len(given) // 5)), 2000)
-    require(count > 0, "training images", "five at least", len(given), "Add images.")
-    held = np.zeros(len(given), dtype=bool)
-    held[np.random.default_rng([config.seed, 0x68656C64]).permutation(len(given))[:count]] = True
-    mask, sums = torch.from_numpy(held), {"margin": 0.0, "p": 0.0}
-    part = dataclasses.replace(
-        _kept(data, ~mask), holdout_images=_of(data.images, mask), holdout_given=data.given[mask]
-    )
-    trainer = Trainer(config, part)
-    require(part.given.unique().numel() > 1, "classes", "two at least", 1, "Put the images into class folders.")
+    (part, held), given = hold_out(data, config.seed), data.given.numpy()
+    begun = folder is not None and any(folder.glob("epoch-*.pt"))
+    trainer = Trainer.resume(folder, part) if begun else Trainer(config, part, folder)
+    sums = np.load(folder / f"sums-{trainer.epoch}.npy") if begun else 0.0  # (N, 1 + C): margins and probabilities
 
     def add(trainer: Trainer, row: dict) -> None:
+        nonlocal sums
+        start = time.perf_counter()
         logits = [trainer.predict(net, data.images)[0].float().cpu() for net in trainer.nets]
-        keep = 0 if config.spec.semi else 1
-        sums["margin"] = keep * sums["margin"] + np.mean([margin(one.numpy(), given) for one in logits], axis=0)
-        sums["p"] = keep * sums["p"] + np.mean([one.softmax(dim=1).numpy() for one in logits], axis=0)
-        if on_epoch is not None:
-            on_epoch(trainer, row)
+        found = [np.column_stack([margin(one.numpy(), given), one.softmax(dim=1)]) for one in logits]
+        sums = np.mean(found, axis=0) + (0.0 if config.spec.semi else sums)
+        if folder is not None:
+            np.save(folder / f"sums-{trainer.epoch}.npy", sums)
+        row["seconds"] += time.perf_counter() - start
 
-    row = trainer.fit(progress=progress, on_epoch=add).table.iloc[-1]
-    shown = 1 if config.spec.semi else config.epochs
-    margins, p = sums["margin"] / shown, sums["p"] / shown
-    place = pd.Series(margins).groupby(held).rank(pct=True).to_numpy()
-    table = _tabulate(data, p.argmax(axis=1), probability=p.max(axis=1), margin=margins)
-    chance = np.bincount(given).max() / len(given)
-    facts = dict(held=count, accuracy=row["holdout_accuracy"], chance=chance, seconds=time.perf_counter() - start)
-    return table.iloc[np.argsort(place, kind="stable")].reset_index(drop=True), facts
+    on_start(trainer)
+    history = trainer.fit(progress=progress, on_epoch=add).table
+    margins, *p = (sums / (1 if config.spec.semi else config.epochs)).T
+    table = _tabulate(data, np.argmax(p, axis=0), probability=np.max(p, axis=0), margin=margins)
+    place = pd.Series(margins).groupby(held).rank(pct=True).argsort(kind="stable")
+    facts = dict(held=len(part.holdout_given), accuracy=history["holdout_accuracy"].iloc[-1])
+    facts |= dict(chance=np.bincount(given).max() / len(given), seconds=history["seconds"].sum())
+    return table.iloc[place].reset_index(drop=True), facts
 
 
 def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> Table:
@@ -136,30 +145,24 @@ def cross_check(table: Table, data: Dataset, seed: int = 0) -> tuple[Table, floa
     """
     given = data.given.numpy()
     second = features.rank(Features(image_features(data.images), given, data.class_names), seed)
-    places = {f"rank_{name}": second[column].rank(method="first") for name, column in SECOND.items()}
-    added = pd.DataFrame(places).astype(int).iloc[table["index"]].reset_index(drop=True)
-    rows = table["index"].to_numpy()
-    favourites = [table["suggested_number"].to_numpy(), *(second[c].to_numpy()[rows] for c in FAVOURITES)]
-    added["agree"] = np.sum([one != given[rows] for one in favourites], axis=0)
-    accuracy = float((second["suggested"] == given).mean())
-    return pd.concat([table, pd.DataFrame({"rank": np.arange(1, len(table) + 1)}), added], axis=1), accuracy
+    added = second[["rank", "rank_votes", "agree"]].rename(columns={"rank": "rank_features"})
+    table = table.assign(rank=range(1, len(table) + 1)).join(added, on="index")
+    table["agree"] += table["suggested_number"] != given[table["index"]]
+    return table, float((second["suggested"] == given).mean())
 
 
-def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
+def cleaned(data: Dataset, table: Table, count: int, how: str = "drop") -> Dataset:
     """Return a data set without the first `count` suspects of a ranking, or (`how="relabel"`) as suggested for them.
 
     `table` is as from `rank`, in any order of its rows; `count` lies in [0, N). Hold-out and test set stay.
     """
     require(0 <= count < len(data.given), "count", f"in [0, {len(data.given)})", count, "Keep some images.")
     require(how in ("drop", "relabel"), "how", "drop or relabel", how, "Check the spelling.")
-    first = torch.from_numpy(table["index"].to_numpy()[:count].copy())
+    first = table[["index", "suggested_number"]][:count].to_numpy(copy=True)
+    index, label = torch.from_numpy(first).T
     if how == "relabel":
-        given = data.given.clone()
-        given[first] = torch.from_numpy(table["suggested_number"].to_numpy()[:count].copy()).long()
-        return dataclasses.replace(data, given=given)
-    kept = torch.ones(len(data.given), dtype=torch.bool)
-    kept[first] = False
-    return _kept(data, kept)
+        return dataclasses.replace(data, given=data.given.index_copy(0, index, label))
+    return _kept(data, torch.ones(len(data.given), dtype=torch.bool).index_fill(0, index, False))
 
 
 def _of(images: torch.Tensor | ImageFiles, mask: torch.Tensor) -> torch.Tensor | ImageFiles:
@@ -168,6 +171,6 @@ def _of(images: torch.Tensor | ImageFiles, mask: torch.Tensor) -> torch.Tensor |
 
 def _kept(data: Dataset, kept: torch.Tensor) -> Dataset:
     """The part of the training images that a mask (N,) selects."""
-    true = None if data.true is None else data.true[kept]
-    files = tuple(file for file, stays in zip(data.files, kept.tolist()) if stays)
-    return dataclasses.replace(data, images=_of(data.images, kept), given=data.given[kept], true=true, files=files)
+    part = dict(images=_of(data.images, kept), given=data.given[kept])
+    part |= dict(true=None if data.true is None else data.true[kept])
+    return dataclasses.replace(data, files=tuple(itertools.compress(data.files, kept.tolist())), **part)

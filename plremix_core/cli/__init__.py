@@ -94,20 +94,20 @@ def stoppable(how: str) -> Iterator[None]:
 
 def tell_time(trainer: object) -> None:
     """Say how long a training will take, as soon as its first steps are made, and again after its warm-up."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
-    config, begun, times = trainer.config, trainer.epoch, defaultdict(list)
+    config, seen = trainer.config, defaultdict(list)
     steps = 2 * (config.steps_per_epoch or max(1, len(trainer.given) // (2 * config.batch_size)))  # of both networks
-    few, later = min(steps, FIRST), config.warm_up * config.spec.semi
 
     def made(*_: object) -> None:
-        seen = times[trainer.epoch]
-        seen.append(time.perf_counter())
-        if trainer.epoch in (begun, later) and len(seen) == few:
-            pace = (seen[-1] - seen[0]) / (few - 1)
+        warms_up = trainer.epoch < config.warm_up * config.spec.semi
+        times = seen[warms_up]
+        times.append(time.perf_counter())
+        if len(times) == min(steps, FIRST):
+            pace = (times[-1] - times[0]) / (len(times) - 1)
             left = timedelta(seconds=round(pace * steps * (config.epochs - trainer.epoch)))
-            longer = "; steps after warm-up take longer" * (trainer.epoch < later)
-            tqdm.write(f"about {left} left, measured on the first {few} steps{longer}")
+            longer = "; steps after warm-up take longer" * warms_up
+            tqdm.write(f"about {left} left, measured on the first {len(times)} steps{longer}")
 
     for optimizer in trainer.optimizers:
         optimizer.register_step_post_hook(made)

@@ -2,6 +2,7 @@
 
 import click
 
+from .. import analysis
 from ..data.folders import IMAGES, walk
 from ..engine.checks import require
 from . import FOLDER, PLACE
@@ -20,10 +21,8 @@ def predict(run, folder, network, out) -> None:
     inside = (path for path in walk(folder, []) if path.suffix.lower() in IMAGES)
     files = sorted(path.relative_to(folder).as_posix() for path in inside)
     require(bool(files), "folder", "one with images", str(folder), "Check the path.")
-    from ..analysis import deploy, review
-
-    table = deploy.predict(deploy.open_run(run), folder, files, network)
-    review.write_csv(table, out)
+    table = analysis.deploy.predict(analysis.deploy.open_run(run), folder, files, network)
+    analysis.review.write_csv(table, out)
     found = ", ".join(f"{name} {count:,}" for name, count in table["predicted"].value_counts().items())
     click.echo(f"{len(table):,} images: {found}\nwritten: {out}")
 
@@ -37,7 +36,5 @@ def export(run, out) -> None:
     weights.pt (state of both networks), model.pt (TorchScript: uint8 images in, probabilities out), classes.json
     (names, statistics, shape, settings) and load.py, ten lines that read an image and predict.
     """
-    from ..analysis import deploy
-
-    written = deploy.export(deploy.open_run(run), out or run / "export")
+    written = analysis.deploy.export(analysis.deploy.open_run(run), out or run / "export")
     click.echo("written: " + ", ".join(map(str, written)))

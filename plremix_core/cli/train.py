@@ -7,19 +7,23 @@ from pathlib import Path
 
 import click
 
+from .. import data
 from ..config import GROUPS, RATED, Config
 from ..data import catalogue, folders, label_files
 from ..engine.checks import require
 from ..engine.files import write_json
+from ..engine.history import brief
 from ..engine.settings import choices
 from ..presets import PROFILES, for_folder, preset
 from . import FOLDER, PLACE, read_value, refuse, require_outside, stoppable, tell_time, typed
 
 FIELDS = sorted(dataclasses.fields(Config), key=lambda field: GROUPS.index(field.metadata["group"]))
+GO_ON = "plremix train --resume"
 PREACT = "width blocks stem_stride pooled".split()
 SEMI = "lambda_u ramp_epochs mixup_alpha sharpening threshold short_parts prototypes_from".split()
 NAIVE = ["naive_temperature", "naive_contrast"]
-CONTRAST = "lambda_c contrast temperature kappa warm_up_contrast warm_up_temperature".split() + NAIVE
+CONTRAST = "lambda_c contrast temperature kappa warm_up_contrast warm_up_temperature".split()
+IDLE = {"none": CONTRAST + NAIVE, "relaxed": NAIVE, "all": []}  # by the negatives of a method
 
 
 class Grouped(click.Command):
@@ -89,34 +93,14 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
     return config
 
 
-def require_new(out: Path | None, images: Path | None) -> None:
-    """Refuse a folder for a run that lies among the images, or has a run already."""
-    if out is None:
-        click.echo("nothing is kept of this training; --out FOLDER keeps it")
-        return
-    if images is not None:
-        require_outside(out, images)
-    remedy = f"It holds one: plremix train --resume {shlex.quote(str(out))} goes on with it; or choose another folder."
-    require(not any(out.glob("epoch-*.pt")), "out", "a folder without a run", str(out), remedy)
-
-
-def name_idle(config: Config) -> None:
-    """Name the options that do nothing with the method or the network."""
-    spec, preact = config.spec, config.backbone == "preact"
-    idle = ["pretrained"] if preact else PREACT
-    idle = idle + SEMI * (not spec.semi) + {"none": CONTRAST, "relaxed": NAIVE}.get(spec.negatives, [])
-    if given := typed(idle):
-        click.echo(f"without effect on method {config.method} and backbone {config.backbone}: {', '.join(given)}")
-
-
-def summarise(data: object, history: object) -> None:
+def summarise(part: object, history: object) -> None:
     """Say what a training came to, and on which images that was measured."""
-    if len(data.test_images):
+    if len(part.test_images):
         best = f"best {history.best:.4f} (picked on the test set)"
         click.echo(f"last {history.last:.4f} (mean of the last epochs), {best}")
-        if len(data.holdout_images):
+        if len(part.holdout_images):
             click.echo(f"chosen {history.chosen:.4f} (epoch picked by the hold-out's given labels)")
-    elif len(data.holdout_images):
+    elif len(part.holdout_images):
         last = history.table["holdout_accuracy"].iloc[-1]
         click.echo(f"last {last:.4f} on the hold-out's given labels; there is no test set")
     else:
@@ -151,34 +135,38 @@ def train(profile, released, folder, images, out, resume, **fields) -> None:
     else:
         config = configure(images, settings, profile=profile, released=released)
         source = catalogue.SOURCES.get(config.dataset)
-        require_new(out, (images or folder) if source and source.layout else None)
-    from tqdm.auto import tqdm
+        if out and source and source.layout and (images or folder):
+            require_outside(out, images or folder)
+        if out:
+            remedy = f"It holds one: {GO_ON} {shlex.quote(str(out))} goes on with it; or choose another folder."
+            require(not any(out.glob("epoch-*.pt")), "out", "a folder without a run", str(out), remedy)
+        else:
+            click.echo("nothing is kept of this training; --out FOLDER keeps it")
+    from tqdm import tqdm
 
-    from ..data.dataset import describe  # with torch, which takes seconds: all that needs none is checked by now
-    from ..data.sets import open_set, read_images
-    from ..engine.history import brief
-    from ..engine.provenance import find_device
+    from ..engine.provenance import find_device  # with torch, which takes seconds: what needs none is checked by now
     from ..trainer import Trainer
 
     if resume:
         trainer = Trainer.resume(resume, data_folder=images or folder, device=settings.get("device"))
-        click.echo(describe(trainer.data))
+        click.echo(data.describe(trainer.data))
     else:
         find_device(config.device)
-        name_idle(config)
-        data = open_set(config, images or folder)
-        click.echo(describe(data))
-        if data.true is None and "lambda_u" not in settings:
+        idle = PREACT if config.backbone != "preact" else ["pretrained"]
+        idle = idle + SEMI * (not config.spec.semi) + IDLE[config.spec.negatives]
+        if given := typed(idle):
+            click.echo(f"without effect on method {config.method} and backbone {config.backbone}: {', '.join(given)}")
+        part = data.open_set(config, images or folder)
+        click.echo(data.describe(part))
+        if part.true is None and "lambda_u" not in settings:
             click.echo(f"lambda_u = {config.lambda_u:g}: 0 suits mild noise; if half of the labels are random, try 25")
-        trainer = Trainer(config, read_images(data, device=config.device), out)
-    kept = f"plremix train --resume {shlex.quote(str(trainer.run.folder))} goes on"
+        trainer = Trainer(config, data.read_images(part, device=config.device), out)
+    config, kept = trainer.config, trainer.run.folder
     tell_time(trainer)
-    with stoppable(kept if trainer.run.folder else "nothing is kept"):
-        epochs, samples = trainer.config.epochs, len(trainer.given)
-        history = trainer.fit(on_epoch=lambda _, row: tqdm.write(brief(row, epochs, samples)))
-    if trainer.run.folder:
-        result = {"fingerprint": trainer.config.fingerprint()} | trainer.outcome()
-        write_json(trainer.run.folder / "result.json", result)
+    with stoppable(f"{GO_ON} {shlex.quote(str(kept))} goes on" if kept else "nothing is kept"):
+        history = trainer.fit(on_epoch=lambda _, row: tqdm.write(brief(row, config.epochs, len(trainer.given))))
+    if kept:
+        write_json(kept / "result.json", {"fingerprint": config.fingerprint()} | trainer.outcome())
     summarise(trainer.data, history)
 
 
