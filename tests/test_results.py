@@ -208,15 +208,6 @@ def test_published_figures_have_sources_and_the_papers_own_are_empty():
     assert own.any() and table["accuracy"].isna().equals(own)
 
 
-def test_published_figures_are_shown_for_the_noises_of_the_sweep_and_say_when_empty(tmp_path):
-    page = report.write(make(tmp_path)).read_text()
-    assert "PLReMix (paper)" in page and "not filled" in page and "resources/result_cfn.png" in page
-    shown = results.published(results.collect(tmp_path)[0])
-    assert set(zip(shown["noise"], shown["rate"])) == set(NOISES) and set(shown["dataset"]) == {"cifar10"}
-    other = report.write(make(tmp_path / "other", "fashion_mnist")).read_text()
-    assert "There are none for the data and noises of this sweep" in other
-
-
 def recorded_trainings():
     """Tables of data/results with a row an epoch; other measurements have other columns."""
     paths = sorted((ROOT / "data" / "results").glob("*.csv"))

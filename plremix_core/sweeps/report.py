@@ -4,7 +4,6 @@ import base64
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -20,15 +19,15 @@ QUANTITIES = {"test_accuracy": "test accuracy (fraction)", "auc": "AUC of p(clea
 
 def write(folder: Path) -> Path:
     """Write ``report.html`` and its pictures (PNG) into the folder of a sweep, finished or not; return the page."""
-    runs, histories = results.collect(folder)
-    listing, trained, shown = results.read_listing(folder), len(histories) > 0, []
-    reference, judged = listing["reference"], results.judge(listing["predictions"], runs)
+    listing, (runs, histories) = results.read_listing(folder), results.collect(folder)
+    reference, shown = listing["reference"], []
     with mpl.rc_context({"text.parse_math": False}):  # names are text from outside
-        for name, (figure, words) in pictures(runs, histories, reference).items() if trained else ():
+        for name, (figure, words) in pictures(runs, histories, reference).items() if histories else ():
             content = small_png(figure)
             write_atomic(folder / name, content)
             shown.append(dict(file=name, alt=words, content=base64.b64encode(content).decode()))
-    figures = [figure for figure in results.FIGURES if trained and runs[figure].notna().any()]
+    figures = [figure for figure in results.FIGURES if histories and runs[figure].notna().any()]
+    judged = results.judge(listing["predictions"], runs)
     template = environment().get_template("sweeps/templates/report.html")
     page = template.render(
         name=folder.name,
@@ -37,9 +36,8 @@ def write(folder: Path) -> Path:
         means={f"{figure}: {results.FIGURES[figure]}": _summarize(runs, figure) for figure in figures},
         reference=reference,
         verdicts=_compare(judged, ["claim", "reason", "date", "higher", "lower", "measure"]),
-        gaps=_compare(results.differences(runs, reference), ["method"]) if trained else [],
+        gaps=_compare(results.differences(runs, reference), ["method"]) if histories else [],
         pictures=shown,
-        published=_cite(results.published(runs)),
     )
     write_atomic(folder / "report.html", page.encode())
     return folder / "report.html"
@@ -71,14 +69,12 @@ def name_place(row: dict) -> str:
 
 def _summarize(runs: pd.DataFrame, figure: str) -> list[dict]:
     """Means over seeds as text, a row a method and a column a data set and noise."""
-    found = results.summary(runs, figure).to_dict("records")
-    empty = dict.fromkeys(["Method", *map(name_place, found)], "")
     rows: dict[str, dict] = {}
-    for row in found:
+    for row in results.summary(runs, figure).to_dict("records"):
         spread = f" ± {100 * row['std']:.2f}" if row["seeds"] > 1 else " (one seed)"
-        own = rows.setdefault(row["method"], empty | {"Method": row["method"]})
+        own = rows.setdefault(row["method"], {"Method": row["method"]})
         own[name_place(row)] = f"{100 * row['mean']:.2f}{spread}"
-    return list(rows.values())
+    return pd.DataFrame(rows.values()).fillna("").to_dict("records")
 
 
 def _compare(found: pd.DataFrame, about: list[str]) -> list[dict]:
@@ -91,14 +87,4 @@ def _compare(found: pd.DataFrame, about: list[str]) -> list[dict]:
         verdict = row.get("verdict", "open" if not row["decided"] else "above" if row["mean"] > 0 else "below")
         place = {"Data and noise": name_place(row), "Difference": gap, "Seeds": f"n = {row['seeds']}{spread}"}
         rows.append({key.capitalize(): row[key] for key in about} | place | {"Verdict": verdict})
-    return rows
-
-
-def _cite(found: pd.DataFrame) -> list[dict]:
-    """Published figures as text."""
-    rows = []
-    for row in found.to_dict("records"):
-        accuracy = "not filled" if np.isnan(row["accuracy"]) else f"{row['accuracy']:g}"
-        place = {"Method": row["method"], "Data and noise": name_place(row)}
-        rows.append(place | {"Epoch": row["which"], "Accuracy": accuracy, "Source": row["source"]})
     return rows

@@ -36,18 +36,16 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     listing = read_listing(folder)
     for name in [*listing["cells"], *listing["earlier"]]:
         described, found, failed = (read_json(folder / name / f"{part}.json") for part in ("cell", "result", "failed"))
-        row = dict(name=name, state="unfinished", reason=failed.get("reason", ""))
+        row = dict(name=name, state="failed" if "reason" in failed else "unfinished", reason=failed.get("reason", ""))
+        labels = dict(described.get("labels", {}))
+        if name in listing["earlier"]:  # with other settings: never one row with those of the present grid
+            labels["method"] = f"{labels.get('method')} (earlier, {str(described.get('fingerprint'))[:6]})"
         if NEEDED <= set(found) and found["fingerprint"] == described.get("fingerprint"):
             try:
                 histories |= {name: _read_history(folder / name / "history.csv", found)} if "last" in found else {}
                 row |= found | {"state": "done", "reason": ""}
             except ValueError as error:
                 row |= {"state": "failed", "reason": str(error)}
-        elif "reason" in failed:
-            row["state"] = "failed"
-        labels = dict(described.get("labels", {}))
-        if name in listing["earlier"]:  # with other settings: never one row with those of the present grid
-            labels["method"] = f"{labels.get('method')} (earlier, {str(described.get('fingerprint'))[:6]})"
         rows.append(row | labels)
     return pd.DataFrame(rows), histories
 
@@ -79,18 +77,17 @@ def _read_history(path: Path, found: dict) -> pd.DataFrame:
 
 def record(folder: Path, results: Path = RESULTS) -> list[Path]:
     """Write the finished trainings as ``<grid>.csv``, one row an epoch, and their results as ``<grid>.json``."""
-    runs, histories = collect(folder)
-    require(len(histories) > 0, "folder", "of a sweep with finished trainings", str(folder), "Run `plremix sweep`.")
+    listing, (_, histories) = read_listing(folder), collect(folder)
     tables, entries = [], []
-    present = [name for name in read_listing(folder)["cells"] if name in histories]
-    for row in runs[runs["name"].isin(present)].to_dict("records"):
-        labels = {label: row[label] for label in LABELS}
-        table = histories[row["name"]].drop(columns="seconds")
+    for name in [name for name in listing["cells"] if name in histories]:
+        found = read_json(folder / name / "result.json")
+        labels = {label: found[label] for label in LABELS}
+        table = histories[name].drop(columns="seconds")
         tables.append(table.assign(**labels)[[*labels, *table.columns]])
-        entries.append(labels | read_json(folder / row["name"] / "result.json"))
-    name = read_listing(folder)["grid"]
+        entries.append(labels | found)
+    require(entries, "folder", "of a sweep with finished trainings", str(folder), "Run `plremix sweep`.")
     results.mkdir(parents=True, exist_ok=True)
-    files = [results / f"{name}.csv", results / f"{name}.json"]
+    files = [results / f"{listing['grid']}.csv", results / f"{listing['grid']}.json"]
     write_atomic(files[0], pd.concat(tables).to_csv(index=False, float_format="%.5g").encode())
     write_atomic(files[1], (json.dumps(entries, indent=1) + "\n").encode())
     return files
@@ -173,17 +170,10 @@ def curves(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) 
     found = {}
     for method, rows in runs.groupby("method", sort=False):
         tables = [histories[name] for name in rows["name"]]
-        if column == "auc":
-            tables = [table.assign(auc=table[["auc_1", "auc_2"]].mean(axis=1)) for table in tables if "auc_1" in table]
-        if tables:
-            found[method] = np.stack([table[column].to_numpy(dtype=float) for table in tables])
+        tables = [table.assign(auc=table.reindex(columns=["auc_1", "auc_2"]).mean(axis=1)) for table in tables]
+        values = np.stack([table[column].to_numpy(dtype=float) for table in tables])
+        found |= {} if np.isnan(values).all() else {method: values}
     return found
-
-
-def published(runs: pd.DataFrame) -> pd.DataFrame:
-    """Published figures (per cent) for the data sets and noises of a sweep; `accuracy` is NaN where one is missing."""
-    table = pd.read_csv(PUBLISHED)
-    return table.merge(runs[WHERE].drop_duplicates(), on=WHERE) if set(WHERE) <= set(runs) else table[:0]
 
 
 def name_noise(noise: str, rate: float) -> str:
