@@ -20,6 +20,7 @@ LEFTOVER = re.compile(  # what systems and programs leave behind
 ROLES = dict.fromkeys(("train", "training", "trn"), "train")
 ROLES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "holdout"), "val")
 ROLES |= dict.fromkeys(("test", "testing", "tst"), "test")
+USES = {"train": "trained on", "val": "the hold-out", "test": "the test set"}
 SPLIT = re.compile(rf"(?:images?[ _-]?)?({'|'.join(ROLES)})(?:[ _-]?(?:set|data|images?|imgs?|split|(?:19|20)\d\d))?")
 Pairs = list[tuple[str, int]]  # path of an image below the folder of the set, and its label
 
@@ -42,6 +43,7 @@ def split_named(name: str) -> str:
 
 def folders_in(place: Path) -> list[str]:
     """Names of the folders in a folder, sorted, without what systems leave behind."""
+    require(place.is_dir(), "folder", "one that exists", str(place), "Check the path.")
     return sorted(entry.name for entry in os.scandir(place) if entry.is_dir() and not LEFTOVER.fullmatch(entry.name))
 
 
@@ -51,79 +53,73 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     Images may lie at any depth. Links to folders are not followed: torchvision's make_dataset does, and two of them can
     lead it round for ever.
     """
-    top = root / place
-    require(top.is_dir(), "folder", "one that exists", str(top), "Check the path.")
-    found, known = folders_in(top), names
-    above = f"If it is a class itself, pass the folder above: {top.parent}." if has_images(top) else ""
-    require(bool(found), "folder", "one with a folder for each class", str(top), above or "Sort the images into them.")
+    top, found = root / place, folders_in(root / place)
+    remedy = f"Sort the images into them; if it is a class itself, pass the folder above: {top.parent}."
+    require(bool(found), "folder", "one with a folder for each class", str(top), remedy)
     if names is None:
         _require_classes(top, found)
-    names = tuple(found) if names is None else names
-    unknown = sorted(set(found) - set(names))
-    require(not unknown, "class folders", f"among the {len(names)} classes of training", unknown[:3], "Rename them.")
-    pairs, passed, other, deep = [], [], [], []
-    for label, name in enumerate(names):
-        entries = sorted(path.relative_to(root).as_posix() for path in walk(top / name, passed))
-        images = [(path, label) for path in entries if path.lower().endswith(IMAGES)]
-        remedy = f"Move it out of {top} if it is no class; links to folders are not followed."
-        require(bool(images) or name not in found, "class folder", "one with images", name, remedy)
-        pairs += images
-        other += [path for path in entries if not path.lower().endswith((*IMAGES, *NOTES))]
-        deep += [name] if any((root / path).parent != top / name for path, _ in images) else []
-    few = known is None and len(pairs) < 2 * len(names)
+    inside: dict[str, list[str]] = {name: [] for name in names or found}
+    unknown = sorted(set(found) - set(inside))
+    require(not unknown, "class folders", f"among the {len(inside)} classes of training", unknown[:3], "Rename them.")
+    passed, loose, other = [], [], []
+    for file in sorted(path.relative_to(top).as_posix() for path in walk(top, passed)):
+        name, _, rest = file.partition("/")
+        if file.lower().endswith(IMAGES):
+            (inside[name] if rest else loose).append(file)
+        elif rest and not file.lower().endswith(NOTES):
+            other.append(Path(place, file).as_posix())
+    empty = next((name for name in found if not inside[name]), None)
+    remedy = f"Move it out of {top} if it is no class; links to folders are not followed."
+    require(empty is None, "class folder", "one with images", empty, remedy)
+    pairs = [(Path(place, file).as_posix(), label) for label, name in enumerate(inside) for file in inside[name]]
+    enough, counts = names is not None or len(pairs) >= 2 * len(found), f"{len(pairs)} in {len(found)}"
     remedy = f"Put all images of one class into one folder of {top}."
-    require(not few, "class folders", "of at least two images each on average", f"{len(pairs)} in {len(names)}", remedy)
-    passed += [entry.name for entry in os.scandir(top) if LEFTOVER.fullmatch(entry.name)]
-    loose = [entry.name for entry in os.scandir(top) if _is_image(entry)]
-    counted = (
-        (passed, LEFT_BEHIND),
-        (other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link"),
-        (loose, f"in no class folder, but in {top} itself"),
-    )
-    notes = [f"left out: {len(paths)} {why}: {_some(paths)}" for paths, why in counted if paths]
+    require(enough, "class folders", "of at least two images each on average", counts, remedy)
+    deep = [name for name, files in inside.items() if any(file.count("/") > 1 for file in files)]
+    notes = _left_out(passed, LEFT_BEHIND)
+    notes += _left_out(other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link")
+    notes += _left_out(loose, f"in no class folder, but in {top} itself")
     notes += [f"images at any depth count for the class of the topmost folder: {_some(deep)}"] if deep else []
-    return pairs, names, notes
+    return pairs, tuple(inside), notes
+
+
+def _has_images(folder: Path) -> bool:
+    """Tell whether images lie in a folder itself, not deeper."""
+    *_, files = next(os.walk(folder))
+    return any(name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name) for name in files)
+
+
+def _left_out(names: list[str], why: str) -> list[str]:
+    return [f"left out: {len(names)} {why}: {_some(names)}"] if names else []
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(sorted(names)[:5]) + ", ..." * (len(names) > 5)
 
 
-def has_images(folder: Path) -> bool:
-    """Tell whether images lie in a folder itself, not deeper."""
-    return any(map(_is_image, os.scandir(folder)))
-
-
-def _is_image(entry: os.DirEntry) -> bool:
-    return entry.name.lower().endswith(IMAGES) and entry.is_file() and not LEFTOVER.fullmatch(entry.name)
-
-
 def _require_classes(top: Path, found: list[str]) -> None:
     """Refuse folders that are parts of a split, or lie one level too high, or are no two classes."""
     parts = [name for name in found if split_named(name)]
-    lone = len(parts) == 1 and split_named(parts[0]) == "train" and has_images(top / parts[0])  # a class of trains
+    lone = len(parts) == 1 and split_named(parts[0]) == "train" and _has_images(top / parts[0])  # a class of trains
     if parts and not lone:
         first = max(parts, key=lambda name: split_named(name) == "train")
         other = _some(sorted(set(found) - set(parts))) or "the other parts"
         remedy = f"Pass --images {top / first} (in Python train={first!r}), or move {other} out of {top}."
         require(False, "class folders", "classes, without parts of a split", found[:8], remedy)
-    below = {name: folders_in(top / name) for name in found if not (top / name).is_symlink()}
-    split = next((n for n, inside in below.items() if sum(bool(split_named(one)) for one in inside) > 1), None)
-    if len(found) == 1 or split is not None:
-        name = found[0] if split is None else split
-        remedy = f"{name} holds {_some(below.get(name, []))}: pass --images {top / name}."
-        remedy = remedy if below.get(name) else "Put the images of each class into a folder of its own."
-        require(False, "class folders", "at least two classes", found[:8], remedy)
+    below = {name: folders_in(top / name) for name in found}
+    splits = [name for name in found if sum(bool(split_named(inside)) for inside in below[name]) > 1]
+    name = (splits or found)[0]
+    remedy = f"{name} holds {_some(below[name])}: pass --images {top / name}."
+    remedy = remedy if below[name] else "Put the images of each class into a folder of its own."
+    require(len(found) > 1 and not splits, "class folders", "at least two classes", found[:8], remedy)
 
 
 def walk(folder: Path, passed: list[str]) -> list[Path]:
     """List the files in a folder at any depth, and the links to folders in it; leftovers are added to `passed`."""
-    if folder.is_symlink():
-        return [folder]
     found = []
     for place, below, files in os.walk(folder):
         left = [name for name in (*below, *files) if LEFTOVER.fullmatch(name)]
-        passed += [Path(folder.name, Path(place, name).relative_to(folder)).as_posix() for name in left]
+        passed += [Path(place, name).relative_to(folder).as_posix() for name in left]
         below[:] = [name for name in below if name not in left]
         links = [name for name in below if Path(place, name).is_symlink()]
         found += [Path(place, name) for name in (*links, *files) if name not in left]
@@ -135,21 +131,22 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
 
     Paths are relative to `root` and may hold spaces. Labels are numbers from 0 or names of classes; see `number`.
     """
-    place = root / file
-    lines = [(line, text.strip()) for line, text in enumerate(_read(root, file).splitlines(), 1)]
-    pairs = [(line, *text.rsplit(*(("\t", 1) if "\t" in text else (None, 1)))) for line, text in lines if text]
-    bad = next((line for line, *words in pairs if len(words) != 2), None)
-    require(bad is None, f"line {bad} of {place}", "path label", "one word", "Write both, with a space between.")
-    passed = [path for _, path, _ in pairs if LEFTOVER.fullmatch(path.rpartition("/")[2])]
-    pairs = [pair for pair in pairs if not LEFTOVER.fullmatch(pair[1].rpartition("/")[2])]
-    require(bool(pairs), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
-    labels, names = number([word for *_, word in pairs], names, lambda i: f"label of line {pairs[i][0]} of {place}")
-    seen: dict[str, int] = {}
-    for (line, path, _), label in zip(pairs, labels):
-        same = seen.setdefault(path, label) == label
-        require(same, f"label of line {line} of {place}", "that of the same image before", names[label], "Correct one.")
-    notes = [f"left out: {len(passed)} {LEFT_BEHIND}: {_some(passed)}"] if passed else []
-    return [(path, label) for (_, path, _), label in zip(pairs, labels)], names, notes
+    place, rows, passed = root / file, [], []
+    for line, text in enumerate(map(str.strip, _read(root, file).splitlines()), 1):
+        path, *word = text.rsplit("\t" if "\t" in text else None, 1) or [""]
+        if LEFTOVER.fullmatch(path.rpartition("/")[2]):
+            passed.append(path)
+        elif text:
+            require(bool(word), f"line {line} of {place}", "path label", "one word", "Write both.")
+            rows.append((line, path, *word))
+    require(bool(rows), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
+    labels, names = number([word for *_, word in rows], names, lambda i: f"label of line {rows[i][0]} of {place}")
+    pairs = [(path, label) for (_, path, _), label in zip(rows, labels)]
+    first = dict(reversed(pairs))
+    for (line, path, _), label in zip(rows, labels):
+        rule = "that of the same image before"
+        require(first[path] == label, f"label of line {line} of {place}", rule, names[label], "Correct one.")
+    return pairs, names, _left_out(passed, LEFT_BEHIND)
 
 
 def own(
@@ -162,44 +159,31 @@ def own(
     """
     notes = []
     if train is None:
-        require(root.is_dir(), "folder", "one that exists", str(root), "Check the path.")
-        inside = folders_in(root)
-        roles = {role: [n for n in inside if split_named(n) == role] for role in ("train", "val", "test")}
-        split = len(roles["train"]) == 1 and not any(map(has_images, [root / n for n in roles["train"]]))
-        if split and all(map(split_named, inside)):
-            twice = next((names for names in roles.values() if len(names) > 1), None)
-            require(twice is None, "folders of a split", "one of each kind", twice, f"Move one out of {root}.")
-            train, validation, test = (found[0] if found else "" for found in roles.values())
-            used = (
-                f"{train} is trained on",
-                validation and f"{validation} is the hold-out",
-                test and f"{test} is the test set",
-            )
-            notes = [f"split: {', '.join(filter(None, used))}"]
-    parts: list[Pairs] = []
-    for place in (train or "", test, validation):
-        if place or not parts:
+        inside, train = folders_in(root), ""
+        roles = {split_named(name): name for name in inside}
+        whole = "train" in roles and "" not in roles and len(roles) == len(inside)
+        if whole and not _has_images(root / roles["train"]):
+            train, validation, test = (roles.get(role, "") for role in USES)
+            notes = ["split: " + ", ".join(f"{roles[role]} is {use}" for role, use in USES.items() if role in roles)]
+    parts: list[Pairs] = [[], [], []]
+    for part, place in enumerate((train, test, validation)):
+        if place or part == 0:
             find = list_file if (root / place).is_file() else class_folders
-            pairs, names, found = find(root, place, names)
+            parts[part], names, found = find(root, place, names)
             notes += found
-        parts.append(pairs if place or not parts else [])
     return Layout(names, *parts, tuple(notes))
 
 
 def tiny_imagenet(root: Path) -> Layout:
     """Layout of Tiny-ImageNet: train/<wnid>/images/*.JPEG, val/images/ with val/val_annotations.txt, words.txt."""
     _require_inside(root, "train")
-    wnids = tuple(folders_in(root / "train"))
-    train, wnids, notes = class_folders(root, "train", wnids or None)
+    train, wnids, notes = class_folders(root, "train", tuple(folders_in(root / "train")) or None)
+    rows = [(line.split() + [""])[:2] for line in _read_lines(root, "val/val_annotations.txt")]
+    labels, _ = number([wnid for _, wnid in rows], wnids, lambda i: f"class of {rows[i][0]} in val_annotations.txt")
     inside = (root / "val" / "images").is_dir()  # else sorted into val/<wnid>, as the release has them
-    wnid_of, test = {wnid: c for c, wnid in enumerate(wnids)}, []
-    for line in _read_lines(root, "val/val_annotations.txt"):
-        name, wnid = (line.split() + [""])[:2]
-        remedy = "Unpack it again."
-        require(wnid in wnid_of, "class in val_annotations.txt", "one of the folders of train", wnid, remedy)
-        test.append((f"val/{'images' if inside else wnid}/{name}", wnid_of[wnid]))
+    test = [(f"val/{'images' if inside else wnid}/{name}", label) for (name, wnid), label in zip(rows, labels)]
     lines = _read_lines(root, "words.txt") if (root / "words.txt").is_file() else []
-    words = {line.partition("\t")[0]: line.partition("\t")[2] for line in lines}
+    words = {wnid: text for wnid, _, text in (line.partition("\t") for line in lines)}
     names = tuple(words.get(wnid, wnid).split(",")[0] for wnid in wnids)
     return Layout(names, train, test, notes=tuple(note for note in notes if note.startswith("left out")))
 
