@@ -57,14 +57,9 @@ class Renderer(IPythonRenderer):
         return text if self._escape else super().image(text, url, title)
 
 
-class Exporter(HTMLExporter):
-    """nbconvert with the template of this folder and the renderer above."""
-
-    @jinja2.pass_context
-    def markdown2html(self, context: jinja2.runtime.Context, source: str) -> str:
-        """Render Markdown; nbconvert has this filter, too."""
-        renderer = Renderer(escape="output" in context)
-        return MarkdownWithMath(renderer=renderer).render(source)
+@jinja2.pass_context
+def _markdown(context: jinja2.runtime.Context, source: str) -> str:
+    return MarkdownWithMath(renderer=Renderer(escape="output" in context)).render(source)
 
 
 def write_page(executed: Path, neighbours: list[str] | None = None) -> Path:
@@ -72,8 +67,8 @@ def write_page(executed: Path, neighbours: list[str] | None = None) -> Path:
 
     `neighbours` are the names of the pages before and after it, in order, its own among them.
     """
-    exporter = Exporter(template_file="notebook.html", extra_template_paths=[str(TEMPLATES)])
-    exporter.exclude_input_prompt = True
+    options = dict(template_file="notebook.html", extra_template_paths=[str(TEMPLATES)], exclude_input_prompt=True)
+    exporter = HTMLExporter(filters={"markdown2html": _markdown}, **options)
     place = {"metadata": {"name": executed.stem}, "names": neighbours or [executed.stem]}
     body, _ = exporter.from_notebook_node(nbformat.read(executed, as_version=4), place)
     contents = "".join(f'<a class="h{size}" href="#{id_}">{text}</a>' for size, id_, text in HEADING.findall(body))

@@ -59,14 +59,9 @@ class Lesson:
     def claim(self, name: str, sentence: str, value: float | Sequence[float], rule: str, breaks: Sequence[str]) -> None:
         """Check a claim in sight of the reader.
 
-        Parameters
-        ----------
-        value : float or sequence of float
-            What was measured; every entry (one a seed, say) must satisfy the rule.
-        rule : str
-            Comparison and bound, for example "> 0.05".
-        breaks : sequence of str
-            Controls under which the claim must fail; a `LessonError` is raised if it holds under one, or fails without.
+        Every entry of `value` (one a seed, say) must satisfy the `rule`, a comparison and a bound: "> 0.05". `breaks`
+        are the controls under which the claim must fail; a `LessonError` is raised if it holds under one of them, or
+        fails without any.
         """
         values, holds, shown = _measure(value, rule)
         must_fail = self.control in breaks
@@ -116,16 +111,7 @@ class Lesson:
         record = dict(name=name, right=bool(right), refused=fooled is False, hint=hint)
         _keep(EXERCISE_MIME, record, f"{name}: this solution passes the checks.\n\n{why}".strip())
 
-    def explore(
-        self,
-        name: str,
-        draw: Callable[..., Figure],
-        caption: str,
-        *,
-        start: dict,
-        panels: Sequence[dict] = (),
-        **values: Sequence[float],
-    ) -> None:
+    def explore(self, name: str, draw: Callable, caption: str, *, start: dict, panels=(), **values: Sequence) -> None:
         """Draw fixed panels, then, if interactive, a slider for each of `values`.
 
         `draw` makes a figure from one value of each name. `panels` are the settings of the fixed panels, only `start`
@@ -177,19 +163,12 @@ class Lesson:
         _keep(FINISH_MIME, record, f"{held} · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}")
 
 
-def start(
-    notebook: str, *, profile: str = "quick", seed: int = 0, control: str = "", interactive: bool = False
-) -> Lesson:
-    """Begin a notebook.
+def start(notebook: str, *, profile="quick", seed=0, control="", interactive=False) -> Lesson:
+    """Begin a notebook, "03" for example.
 
-    Parameters
-    ----------
-    profile : str
-        quick (two CPU cores) or full (as in the paper, needs a GPU).
-    seed : int
-        Every random number of the notebook follows from it.
-    control : str
-        Name of a mechanism to break, or "" for none; see `CONTROLS`. It stays broken until the kernel ends.
+    `profile` is quick (two CPU cores) or full (as in the paper, needs a GPU); every random number follows from `seed`;
+    `control` names a mechanism to break, see `CONTROLS`: it stays broken until the kernel ends. `interactive` adds
+    sliders.
     """
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")

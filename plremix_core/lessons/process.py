@@ -25,7 +25,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # saves a second of start-up: th
 import papermill  # noqa: E402
 
 
-def run_process(job: dict, log: Path, timeout: float, environment: dict[str, str], wanted: Callable[[], bool]) -> str:
+def run_process(job: dict, log: Path, timeout: float, environment: dict[str, str], wanted: Callable | None) -> str:
     """Run `execute` on a job in a process of its own, append to a log, and return why it ended badly, or ""."""
     deadline = time.monotonic() + timeout
     short = "/tmp" if Path("/tmp").is_dir() else None  # the path of a socket may have about a hundred characters
@@ -36,7 +36,7 @@ def run_process(job: dict, log: Path, timeout: float, environment: dict[str, str
             while process.poll() is None:
                 if time.monotonic() > deadline:
                     return f"took longer than {timeout:.0f} s"
-                if not wanted():
+                if wanted and not wanted():
                     return "stopped"
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.5)

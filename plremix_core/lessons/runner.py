@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -129,15 +129,7 @@ def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "
 
 
 def run_notebook(
-    path: Path,
-    folder: Path,
-    parameters: dict[str, object],
-    timeout: float,
-    threads: int,
-    *,
-    drop: tuple[str, ...] = (),
-    environment: dict[str, str] | None = None,
-    wanted: Callable[[], bool] = lambda: True,
+    path: Path, folder: Path, parameters: dict, timeout: float, threads: int, *, drop=(), environment=None, wanted=None
 ) -> Result:
     """Execute one notebook into `folder`, in a process of its own, and judge the outcome.
 
@@ -163,17 +155,10 @@ def run_notebook(
         executed.unlink(missing_ok=True)
         notebook, judged = nbformat.v4.new_notebook(), ended or f"no executed notebook; see {log}"
     reason = judged if judged and ended.startswith("papermill") else ended or judged
-    claims = records(notebook, CLAIM_MIME)
-    return Result(
-        notebook=path.stem,
-        title=read(path).cells[0].source.splitlines()[0].lstrip("# "),
-        status="failed" if reason else "ok",
-        reason=reason,
-        seconds=round(time.perf_counter() - start, 1),
-        held=sum(claim["holds"] for claim in claims),
-        declared=len(declared),
-        claims=claims,
-    )
+    claims, seconds = records(notebook, CLAIM_MIME), round(time.perf_counter() - start, 1)
+    status, held = "failed" if reason else "ok", sum(claim["holds"] for claim in claims)
+    title = read(path).cells[0].source.splitlines()[0].lstrip("# ")
+    return Result(path.stem, title, status, reason, seconds, held, len(declared), claims)
 
 
 def run_lessons(
@@ -191,9 +176,8 @@ def run_lessons(
         old.unlink(missing_ok=True)
     stop, names = threading.Event(), [path.stem for path in paths]
 
-    def run(path: Path) -> Result:
-        one_thread = 1  # digits do not depend on the number of cores
-        result = run_notebook(path, folder, parameters, timeout, one_thread, wanted=lambda: not stop.is_set())
+    def run(path: Path) -> Result:  # on one thread: digits do not depend on the number of cores
+        result = run_notebook(path, folder, parameters, timeout, 1, wanted=lambda: not stop.is_set())
         if (folder / path.name).exists():
             write_page(folder / path.name, names)
         bar.update()

@@ -7,15 +7,7 @@ from .style import UNUSED, in_style, legend_below, line_styles, panels
 
 
 @in_style
-def curves(
-    series: list[dict],
-    titles: list[str],
-    ylabels: list[str],
-    *,
-    x=None,
-    xlabel: str = "epochs trained",
-    sharey: bool = False,
-) -> Figure:
+def curves(series: list, titles: list, ylabels: list, *, x=None, xlabel="epochs trained", sharey=False) -> Figure:
     """One panel an entry of `series`; one legend if all panels have the same curves.
 
     `series` holds, for each panel, arrays (S, E) by name: S seeds, thin behind the mean, E epochs; colour and line

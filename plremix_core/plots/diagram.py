@@ -1,5 +1,6 @@
 """The method on one page, as boxes and arrows."""
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -26,13 +27,8 @@ STEPS = {  # name: left, bottom, width, height (inches), kind, text
     "move": (0.0, 0.0, 7.4, 0.5, 1, "After its epoch: confident images move the prototypes; "
                                      "then network 2 trains, with network 1 as peer"),
 }  # fmt: skip
-ARROWS = [  # from, to, where on each (fractions of width and height)
-    ("warm", "two", (0.24, 0), (0.324, 1)), ("peer", "two", (0.5, 1), (0.324, 0)),
-    ("two", "mixture", (1, 0.5), (0, 0.5)), ("mixture", "x", (1, 0.6), (0, 0.5)), ("mixture", "u", (1, 0.4), (0, 0.5)),
-    ("x", "refine", (1, 0.5), (0, 0.5)), ("u", "guess", (1, 0.5), (0, 0.5)), ("guess", "mix", (0.5, 0), (0.5, 1)),
-    ("peer", "sets", (0.5, 0), (0.324, 1)), ("sets", "mask", (1, 0.5), (0, 0.5)), ("mask", "plr", (1, 0.5), (0, 0.5)),
-    ("plr", "net", (1, 0.5), (0, 0.5)), ("mix", "net", (0.65, 0), (0.53, 1)), ("net", "move", (0.5, 0), (0.902, 1)),
-]  # fmt: skip
+ARROWS = "warm two, peer two, two mixture, mixture x, mixture u, x refine, u guess, guess mix, mix net, "
+ARROWS += "peer sets, sets mask, mask plr, plr net, net move"
 
 
 @in_style
@@ -40,15 +36,16 @@ def method_diagram() -> Figure:
     """PLReMix on one page: warm-up, two losses and their mixture, the split for the peer, the targets, the PLR mask."""
     figure, axes = panels(1, width=7.5, height=5.6)
     ax, colours = axes[0, 0], list(KINDS.values())
-    for left, bottom, width, height, kind, text in STEPS.values():
+    boxes = {}
+    for name, (left, bottom, width, height, kind, text) in STEPS.items():
         style = dict(boxstyle="round,pad=0.02", facecolor=colours[kind], edgecolor="#333333")
-        ax.add_patch(FancyBboxPatch((left, bottom), width, height, **style))
+        boxes[name] = ax.add_patch(FancyBboxPatch((left, bottom), width, height, **style))
         ax.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=SMALL)
-    for start, end, out, into in ARROWS:
+    for start, end in (pair.split() for pair in ARROWS.split(", ")):
         (x, y, w, h, *_), (u, v, b, t, *_) = STEPS[start], STEPS[end]
-        ends = (u + into[0] * b, v + into[1] * t), (x + out[0] * w, y + out[1] * h)
-        ax.annotate("", *ends, arrowprops=dict(arrowstyle="-|>", color="#444444", lw=1.2, shrinkA=2, shrinkB=2))
-    ax.text(0.75, 4.02, "Every later epoch, for network 1:", va="center")
+        style = dict(arrowstyle="-|>", color="#444444", lw=1.2, patchA=boxes[start], patchB=boxes[end])
+        ax.annotate("", (np.clip(x + w / 2, u, u + b), v + t / 2), (x + w / 2, y + h / 2), arrowprops=style)
+    ax.text(1.3, 4.02, "Every later epoch, for network 1:", va="center")
     for kind, colour in KINDS.items():
         ax.plot([], [], "s", color=colour, markeredgecolor="#333333", markersize=9, label=kind)
     ax.set(xlim=(-0.05, 7.45), ylim=(-0.05, 4.95))

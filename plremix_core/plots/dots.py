@@ -10,9 +10,7 @@ MARKERS = "osD^vPX<>"
 
 
 @in_style
-def dots(
-    series: list[dict], titles: list[str], xlabels: list[str], *, finding: str = "", lines: list | None = None
-) -> Figure:
+def dots(series: list, titles: list, xlabels: list, *, finding: str = "", lines: list | None = None) -> Figure:
     """One panel an entry of `series`, one row a name, one dot a value, a bar at the mean of a row or of its groups.
 
     `series` holds, for each panel, values (S,) by row, from the top down, and group; all panels have the same rows. A

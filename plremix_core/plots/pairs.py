@@ -13,7 +13,6 @@ STATES = {  # of a pair of images: colour
     "negative pair, other class": COLOURS[0],
     "false negative (same class)": COLOURS[1],
 }
-FEW = 12  # samples, up to which each has its number
 
 
 @in_style
@@ -31,21 +30,16 @@ def on_circle(angles, classes, titles: list[str], pushes: list[dict]) -> Figure:
             ax.plot(np.cos(row[classes == c]), np.sin(row[classes == c]), marker, **style)
         ax.set(title=title, xlim=(-1.4, 1.4), ylim=(-1.35, 1.35), aspect="equal")
         ax.set_axis_off()
-        for number, (name, push) in enumerate(forces.items()):
-            _arcs(ax, row, push, 1.2 - 0.4 * number, COLOURS[number])
-            ax.plot([], [], color=COLOURS[number], linewidth=2.5, label=name)
+        for (name, push), radius, colour in zip(forces.items(), (1.2, 0.8), COLOURS):
+            ax.plot([], [], color=colour, linewidth=2, label=name)
+            for angle, length in zip(row, push):
+                if abs(length) > 0.02:  # else shorter than its head
+                    way = np.linspace(angle, angle + length, 20)
+                    arc = mpl.path.Path(radius * np.stack([np.cos(way), np.sin(way)], axis=1))
+                    style = dict(arrowstyle="-|>", color=colour, linewidth=2, mutation_scale=7)
+                    ax.add_patch(mpl.patches.FancyArrowPatch(path=arc, **style))
     legend_below(figure, columns=4 if len(angles) > 1 else 2)
     return figure
-
-
-def _arcs(ax, angles, lengths, radius: float, colour: str) -> None:
-    """Arrows along the circle of `radius` that begin at `angles` and are as long as `lengths`, radians."""
-    for angle, length in zip(angles, lengths):
-        if abs(length) > 0.02:  # else shorter than its head
-            way = np.linspace(angle, angle + length, 20)
-            arc = mpl.path.Path(radius * np.stack([np.cos(way), np.sin(way)], axis=1))
-            style = dict(arrowstyle="-|>", color=colour, linewidth=2, mutation_scale=7)
-            ax.add_patch(mpl.patches.FancyArrowPatch(path=arc, **style))
 
 
 @in_style
@@ -53,8 +47,8 @@ def candidate_sets(member, given, true, class_names) -> Figure:
     """Candidate sets `member` (B, C) bool as a picture, with given and true labels (B,) marked."""
     figure, axes = panels(1, width=6, height=3)
     ax, places, right = axes[0, 0], np.arange(len(given)) + 0.5, given == true
-    shades = mpl.colors.ListedColormap(["white", "#BFDFF2"])
-    sns.heatmap(member.T, ax=ax, cmap=shades, cbar=False, linewidths=1, linecolor="#DDDDDD", yticklabels=class_names)
+    lines = dict(linewidths=1, linecolor="#DDDDDD", yticklabels=class_names)
+    sns.heatmap(member.T, ax=ax, cmap=["white", "#BFDFF2"], cbar=False, **lines)
     ax.invert_yaxis()
     ax.plot(places, true + 0.5, "s", color="black", markersize=17, fillstyle="none", label="true label")
     ax.plot(places[right], given[right] + 0.5, "o", color=CLEAN, markersize=8, label="given label, right")
@@ -69,17 +63,17 @@ def candidate_sets(member, given, true, class_names) -> Figure:
 def pair_masks(masks, true, titles: list[str]) -> Figure:
     """Masks (K, B, B) as pictures, one panel each, for samples sorted by their true labels (B,)."""
     figure, axes = panels(len(masks), width=max(2.6 * len(masks), 4), height=3.3 if len(masks) < 4 else 2.7)
-    same = true[:, None] == true[None]
+    same, edges = true[:, None] == true[None], np.flatnonzero(np.diff(true)) + 1
+    style = dict(cmap=[*STATES.values()], vmin=0, vmax=3, cbar=False, square=True)
+    style |= dict.fromkeys(("xticklabels", "yticklabels"), len(true) <= 12)  # else too many for a number each
     for ax, mask, title in zip(axes[0], masks, titles):
-        state = np.where(mask < 0, 2 + same, mask)
-        shades = mpl.colors.ListedColormap(list(STATES.values()))
-        ax.imshow(state, cmap=shades, vmin=0, vmax=3, interpolation="nearest")
-        for edge in np.flatnonzero(np.diff(true)) + 0.5:
-            ax.axhline(edge, color="black", linewidth=0.5)
-            ax.axvline(edge, color="black", linewidth=0.5)
-        numbered = range(len(true)) if len(true) <= FEW else []
-        ax.set(title=title, xlabel="sample j", xticks=numbered, yticks=numbered)
+        sns.heatmap(np.where(mask < 0, 2 + same, mask), ax=ax, **style)
+        ax.hlines(edges, 0, len(true), color="black", linewidth=0.5)
+        ax.vlines(edges, 0, len(true), color="black", linewidth=0.5)
+        ax.set(title=title, xlabel="sample j")
+        ax.tick_params(axis="y", rotation=0)
     axes[0, 0].set_ylabel("sample i, by true class")
-    patches = [mpl.patches.Patch(facecolor=c, edgecolor="grey", label=n) for n, c in STATES.items()]
-    figure.legend(handles=patches, loc="outside lower center", ncols=4 if len(masks) > 2 else 2)
+    for name, colour in STATES.items():
+        axes[0, 0].plot([], [], "s", color=colour, markeredgecolor="grey", label=name)
+    legend_below(figure, columns=2)
     return figure

@@ -4,6 +4,8 @@ import io
 
 import matplotlib as mpl
 import numpy as np
+from IPython import get_ipython
+from IPython.core.pylabtools import select_figure_formats
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -12,9 +14,6 @@ from .style import STYLE
 
 def show_as_png() -> None:
     """Make the notebook that runs here, if any, draw in the one style and show PNGs of at most 256 colours."""
-    from IPython import get_ipython
-    from IPython.core.pylabtools import select_figure_formats
-
     if get_ipython() is not None:
         mpl.rcParams.update(STYLE)
         select_figure_formats(get_ipython(), {"png"})

@@ -50,14 +50,10 @@ def loss_histograms(losses, noisy, grid, density, posterior, titles, *, threshol
 def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: float = 0.5, densities=()) -> Figure:
     """Samples over their two losses, shaded where a rule calls them clean, one panel a rule.
 
-    Parameters
-    ----------
-    points, noisy : ndarray of shape (N, 2), ndarray of shape (N,), bool
-        Classifier and prototype loss, scaled to [0, 1]; samples whose given label is wrong.
-    posteriors : sequence of ndarray of shape (G, G)
-        Probability of the clean component over a grid of the unit square; first index is the prototype loss.
-    densities : sequence of ndarray of shape (G, G), optional
-        Densities of the mixtures: ellipses one and two standard deviations around the mean of each component.
+    `points` (N, 2) are classifier and prototype loss, scaled to [0, 1], and `noisy` (N,), bool, tells whose given label
+    is wrong. A rule has its `posteriors` (G, G), the probability of the clean component over a grid of the unit square;
+    first index is the prototype loss. With `densities` (G, G) of the mixtures each component is drawn as ellipses one
+    and two standard deviations around its mean.
     """
     figure, axes = panels(len(posteriors), width=max(2.5 * len(posteriors), 4.4), height=3.2, sharey=True)
     style = dict(s=max(8, 600 / len(points)), linewidths=0.8)

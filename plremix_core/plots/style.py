@@ -39,17 +39,13 @@ SMALL = 8  # points, for names under pictures and between them
 STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
-    "figure.titlesize": 9,
+    "figure.titlesize": "medium",
     "figure.titleweight": "bold",
     "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
+    "axes.titlesize": "medium",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-    "legend.fontsize": 9,
 }
 in_style = mpl.rc_context(STYLE)  # decorates every function that draws
 
