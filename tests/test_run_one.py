@@ -5,43 +5,8 @@ import shutil
 
 import pytest
 
-from plremix_core.engine import checkpoint, files
+from plremix_core.engine import files
 from plremix_core.sweeps import run_one
-from plremix_core.trainer import Trainer
-
-
-def state(epoch: int) -> dict:
-    return dict.fromkeys(Trainer.STATE, 0) | {"epoch": epoch}
-
-
-def attempts(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
-
-
-def names(folder) -> list[str]:
-    return sorted(path.name for path in folder.glob("epoch-*"))
-
-
-def test_a_foreign_newest_checkpoint_does_not_cost_the_sound_one_before(tmp_path):
-    checkpoint.save(state(1), tmp_path, 1)
-    checkpoint.save({"foreign": pytest.fail}, tmp_path, 2)
-    before = names(tmp_path)
-    run_one._begin(tmp_path)
-    assert names(tmp_path) == before and len(before) == 4
-    assert attempts(tmp_path)[-1]["from_epoch"] == 1 and "restarted" not in attempts(tmp_path)[-1]
-
-
-@pytest.mark.parametrize("content", [{"foreign": pytest.fail}, {"epoch": 3}, [1, 2]], ids=["pickle", "part", "list"])
-def test_what_cannot_be_resumed_is_set_aside_and_the_restart_is_noted(tmp_path, content):
-    path = checkpoint.save(content, tmp_path, 2)
-    whole = path.read_bytes()
-    run_one._begin(tmp_path)
-    assert names(tmp_path) == ["epoch-0002.pt.damaged", "epoch-0002.sha256.damaged"]
-    assert (tmp_path / "epoch-0002.pt.damaged").read_bytes() == whole and run_one.epoch(tmp_path) == 0
-    (attempt,) = attempts(tmp_path)
-    assert attempt["from_epoch"] == 0 and attempt["restarted"] is True
-    run_one._begin(tmp_path)
-    assert "restarted" not in attempts(tmp_path)[-1] and len(names(tmp_path)) == 2
 
 
 def test_a_cut_line_counts_as_an_attempt_and_the_next_one_has_its_own_line(tmp_path):

@@ -40,12 +40,7 @@ def run(
     `folder` receives one folder a run; several machines share it at the same path. `jobs` runs are done at once on this
     machine (0 = one a GPU, or one a core), or one on each worker of the running dask `scheduler` (tcp://host:8786).
     `data` is the folder of data sets ("" = the repository's), `only` are patterns of names of runs (none = all), and
-    `retry_failed` does failed runs again.
-
-    Raises
-    ------
-    ValueError
-        If no run is chosen or the scheduler cannot be reached or is lost.
+    `retry_failed` does failed runs again. A scheduler that cannot be reached or is lost is a ValueError.
     """
     folder = folder.resolve()
     chosen = choose(grid, only)
@@ -54,15 +49,14 @@ def run(
     listing = dict(grid=grid.name, reference=grid.reference, predictions=grid.predictions)
     listing |= {"cells": [one.name for one in grid.runs], "earlier": earlier(grid, folder)}
     write_json(folder / "grid.json", listing)
-    before = status(chosen, folder)
-    todo = [one for one in chosen if before[one.name] not in (("done",) if retry_failed else ("done", "failed"))]
+    before, ended = status(chosen, folder), {"done"} if retry_failed else {"done", "failed"}
+    todo = [one for one in chosen if before[one.name] not in ended]
     if todo:
         jobs = min(jobs or devices(), len(todo))
-        options = [[], 0] if scheduler else [gpus(), max(1, joblib.cpu_count() // jobs)]
-        options = [str(data and Path(data).resolve()), *options]
+        own = ([], 0) if scheduler else (gpus(), max(1, joblib.cpu_count() // jobs))
         with _connect(scheduler, jobs) as client:
             try:
-                _drive(client, todo, folder, options, len(chosen) - len(todo))
+                _drive(client, todo, folder, (str(data and Path(data).resolve()), *own), len(chosen) - len(todo))
             except OSError as error:  # CommClosedError, or that no new connection can be made
                 raise ValueError(f"scheduler must be there until the end, got {error}. {AGAIN}") from error
     return status(chosen, folder)
@@ -142,14 +136,15 @@ def _connect(scheduler: str, jobs: int) -> distributed.Client:
         raise ValueError(f"scheduler must be reachable, got {scheduler!r}: {error}. Is it running?") from error
 
 
-def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, options: list, before: int) -> None:
+def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, options: tuple, before: int) -> None:
     """Submit the runs and wait for them, with a bar; a run that another sweep holds is asked for again, last."""
 
     def submit(one: GridRun) -> distributed.Future:
         return client.submit(run_one.run, str(folder / one.name), *options, pure=False)
 
-    def reached() -> float:
-        return ended.total() + sum(_share(one, folder) for one in waiting.values())
+    def reached() -> float:  # trainings count by their epochs
+        shares = [run_one.epoch(folder / one.name) / one.config.epochs for one in waiting.values() if one.config]
+        return ended.total() + sum(min(share, 0.99) for share in shares)
 
     waiting, ended = {submit(one): one for one in todo}, Counter(done=before, failed=0)
     with tqdm(total=before + len(todo), initial=reached(), bar_format=BAR, smoothing=0) as bar:
@@ -159,7 +154,11 @@ def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, option
                     distributed.wait(list(waiting), POLL, "FIRST_COMPLETED")
                 for future in [future for future in waiting if future.done()]:
                     one = waiting.pop(future)
-                    outcome = _outcome(future, folder / one.name)
+                    require(
+                        future.status not in ("cancelled", "lost"), "scheduler", "there until the end", "lost", AGAIN
+                    )
+                    error = future.exception()  # what killed its workers again and again is a failure of the run
+                    outcome = run_one.fail(folder / one.name, repr(error)) if error else future.result()
                     if outcome["status"] == "busy":
                         waiting[submit(one)] = one
                         continue
@@ -171,15 +170,3 @@ def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, option
         finally:  # also on Ctrl-C: tasks that run notice it and stop; their checkpoints stay
             with contextlib.suppress(Exception):
                 client.cancel(list(waiting), force=True)
-
-
-def _share(one: GridRun, folder: Path) -> float:
-    """How much of a training is done, by its newest checkpoint, in [0, 1)."""
-    return min(run_one.epoch(folder / one.name) / one.config.epochs, 0.99) if one.config else 0.0
-
-
-def _outcome(future: distributed.Future, folder: Path) -> dict:
-    """What a task returned; what killed its workers again and again is a failure of the run."""
-    require(future.status not in ("cancelled", "lost"), "scheduler", "there until the end", "lost", AGAIN)
-    error = future.exception()
-    return run_one.fail(folder, f"{type(error).__name__}: {error}") if error else future.result()

@@ -54,9 +54,8 @@ def state(folder: Path, fingerprint: str) -> str:
 def prepare(folder: Path, one: GridRun) -> None:
     """Write ``cell.json``, all that `run` needs."""
     folder.mkdir(parents=True, exist_ok=True)
-    keys = ("name", "notebook", "labels", "parameters", "fingerprint", "timeout")
-    content = {key: getattr(one, key) for key in keys} | {"epochs": one.config.epochs if one.config else 0}
-    files.write_json(folder / "cell.json", content)
+    content = {key: value for key, value in vars(one).items() if key != "config"}
+    files.write_json(folder / "cell.json", content | {"epochs": one.config.epochs if one.config else 0})
 
 
 def run(folder: str, data: str, gpus: list[str], threads: int) -> dict:
@@ -116,16 +115,8 @@ def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int)
 
 
 def _begin(folder: Path) -> None:
-    """Note the attempt; checkpoints of which none can be resumed are set aside, and the run starts again."""
-    line = dict(date=provenance.now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=0)
-    if epoch(folder):
-        try:
-            line["from_epoch"] = Run(folder).load(Trainer.STATE)["epoch"]
-        except ValueError as error:
-            checkpoint.log.warning("%s: starts again: %s", folder, error)
-            for file in [file for file in folder.glob("epoch-*") if file.suffix != ".damaged"]:
-                file.rename(f"{file}.damaged")
-            line["restarted"] = True
+    """Note the attempt."""
+    line = dict(date=provenance.now(), host=socket.gethostname(), pid=os.getpid(), from_epoch=epoch(folder))
     path = folder / "attempts.jsonl"
     known = path.read_bytes().splitlines() if path.exists() else []  # a cut last line stays one line
     files.write_atomic(path, b"".join(entry + b"\n" for entry in [*known, json.dumps(line).encode()]))
@@ -147,7 +138,6 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
     )
     content |= _figures(folder, described) if described["epochs"] else {"resumed": 0}
     content["attempts"] = len((folder / "attempts.jsonl").read_bytes().splitlines())
-    content |= {"restarted": True} if any(folder.glob("*.damaged")) else {}
     for _, old in checkpoint.saved(folder)[1:]:
         checkpoint.drop(old)
     files.write_json(folder / "result.json", content)
