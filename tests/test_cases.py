@@ -1,6 +1,7 @@
 """Inputs as people have them: what they mean is told, or they are refused with the remedy; nothing is guessed."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from test_runner import write as write_notebook
 
 from plremix_core import data
 from plremix_core.__main__ import main
+from plremix_core.analysis import suspects
 from plremix_core.config import Config
 from plremix_core.data import folders, label_files
 from plremix_core.data.dataset import describe
@@ -361,6 +363,25 @@ def test_08_equal_names_of_classes_are_told_apart():
     assert "crane (class 0) 2, dog 2, crane (class 2) 2" in describe(found)
 
 
+def test_08_suspects_of_classes_with_equal_names_are_relabelled_by_number():
+    given = np.array([0, 1, 2] * 4)
+    pixels = np.random.default_rng(0).integers(255, size=(12, 8, 8), dtype=np.uint8)
+    found = data.from_arrays(pixels, given, class_names=("crane", "dog", "crane"))
+    config = for_folder(
+        3, dataset="own.npz", method="ce", epochs=1, steps_per_epoch=1, batch_size=4, width=8, warm_up=0
+    )
+    trainer = Trainer(config, found)
+    trainer.fit(progress=False)
+    table = suspects.rank(trainer)
+    predicted = sum(trainer.per_sample(net)["logits"] for net in trainer.nets).argmax(dim=1)
+    assert table["suggested_number"].tolist() == predicted[table["index"].tolist()].tolist()
+    for column, label in (("given", given[table["index"]]), ("suggested", table["suggested_number"])):
+        assert table[column].tolist() == [found.class_names[c] for c in label]
+    to_the_last = table.assign(suggested_number=2)
+    changed = suspects.cleaned(found, to_the_last, 6, "relabel").given[table["index"].tolist()].tolist()
+    assert changed == [2] * 6 + given[table["index"][6:]].tolist()
+
+
 def test_09_names_that_are_no_unicode_work_and_are_shown_as_escapes(trained, tmp_path):
     assert "16 training images" in trained[0]
     pictures(tmp_path, {os.fsdecode(b"caf\xe9"): 3, "dog": 3})
@@ -494,7 +515,7 @@ def test_a_refusal_does_not_wait_for_torch(arguments, tmp_path):
     assert os.times().children_user - start[1] < 2
 
 
-# ----------------------------------------------------------------------------------------------- 18, 24: from Python
+# ------------------------------------------------------------------------------------------- 18, 23, 24: from Python
 
 
 PIXELS, LABELS = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8), np.array([0, 1] * 3)
@@ -529,6 +550,19 @@ def test_18_arrays_are_taken_as_people_have_them(arguments):
 )
 def test_18_messages_name_what_was_passed_and_a_form_that_is_taken(changes, message):
     assert message in refusal(data.from_arrays, **(dict(images=PIXELS, given=LABELS, class_names=["a", "b"]) | changes))
+
+
+def test_23_from_python_every_warning_reaches_the_screen_once(tmp_path, monkeypatch, capsys):
+    log = logging.getLogger("plremix")
+    monkeypatch.setattr(log, "propagate", False)  # the tests' own handlers would show it
+    pixels = np.random.default_rng(0).integers(255, size=(30, 8, 8), dtype=np.uint8)
+    found = data.from_arrays(pixels, np.arange(30) % 2, class_names=("a", "b", "c"))  # nothing has the label c
+    changes = dict(epochs=3, warm_up=1, steps_per_epoch=2, batch_size=8, width=8, kappa=((0, 1),))
+    trainer = Trainer(for_folder(3, dataset="own.npz", **changes), found, tmp_path)
+    trainer.fit(progress=False)
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert shown[0] == "warning: 1 classes have no given label (c)" and len(shown) == len(set(shown)) > 1
+    assert trainer.run.warnings() == shown and log.handlers == []
 
 
 @pytest.mark.parametrize("text", ["2,2", "(2, 2)", "[2, 2]", "[2,2]"])
