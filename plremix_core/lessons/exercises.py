@@ -5,7 +5,6 @@ hint for a wrong one; the annotation (float, int, str, list or Callable) is what
 exercise the answer that follows from a misconception.
 """
 
-import functools
 import importlib.util
 import inspect
 from collections.abc import Callable
@@ -59,7 +58,6 @@ def _read(answer: object, kind: type, returned: list[object]) -> object:
     """An answer as `kind`, a function that also notes what it `returned`; anything raised means that it is none."""
     if kind is Callable:
 
-        @functools.wraps(answer, updated=())
         def function(*arguments: object, **options: object) -> object:
             returned.append(answer(*arguments, **options))
             return returned[-1]

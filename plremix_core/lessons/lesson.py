@@ -70,9 +70,9 @@ class Lesson:
         self.records.append(record)
         text = f"**{name} {'holds' if holds else 'FAILS'}** · {sentence} · measured {shown}, rule `{rule}`"
         text += f" (control {self.control}: it must fail)" if must_fail else ""
-        _keep(CLAIM_MIME, record, text)
+        text = _keep(CLAIM_MIME, record, text)
         if holds == must_fail and (must_fail or not self.control):  # another control may break it, too
-            raise LessonError(_plain(text))
+            raise LessonError(text)
 
     def skip(self, name: str, reason: str) -> None:
         """Leave a claim out that the data at hand cannot decide; it counts neither as held nor as failed."""
@@ -134,8 +134,7 @@ class Lesson:
         frames = [png.frame(draw(value), dpi=72) for value in values]
         display({"image/png": png.strip(frames)}, metadata={"image/png": {"alt": caption}}, raw=True)
         self.say(f"*{name}. {caption}*")
-        moving = {"image/gif": {"alt": f"Animation: {caption}"}}
-        display({"image/gif": png.animation(frames)}, metadata=moving, raw=True)
+        display({"image/gif": png.animation(frames)}, metadata={"image/gif": {"alt": caption}}, raw=True)
 
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it.
@@ -172,8 +171,7 @@ def start(notebook: str, *, profile="quick", seed=0, control="", interactive=Fal
     """
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")
-    known = f"empty or one of {', '.join(CONTROLS)}"
-    require(control in ("", *CONTROLS), "control", known, control, "Check the spelling.")
+    require(control in ("", *CONTROLS), "control", f"empty or one of {', '.join(CONTROLS)}", control, "Check it.")
     png.show_as_png()
     injected.refuse_unknown(get_ipython().user_ns["In"] if get_ipython() else [])
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
@@ -193,10 +191,8 @@ def _measure(value: float | Sequence[float], rule: str) -> tuple[list[float], bo
     return values.tolist(), bool(holds), ", ".join(f"{v:.4g}" for v in values)
 
 
-def _keep(mime: str, record: dict, text: str) -> None:
-    """Leave a record for the runner, and words for the reader, in the cell's output."""
-    display({mime: record, "text/plain": _plain(text), "text/markdown": text}, raw=True)
-
-
-def _plain(markdown: str) -> str:
-    return re.sub(r"[*`]", "", markdown)
+def _keep(mime: str, record: dict, text: str) -> str:
+    """Leave a record for the runner, and words for the reader, in the cell's output; return them without Markdown."""
+    plain = re.sub(r"[*`]", "", text)
+    display({mime: record, "text/plain": plain, "text/markdown": text}, raw=True)
+    return plain

@@ -24,13 +24,7 @@ def summary(results: list[Result]) -> str:
 
 
 def render(results: list[Result], folder: Path) -> None:
-    """Write executed notebooks back into notebooks/ as the committed outputs, if every one of them is ok.
-
-    Raises
-    ------
-    ValueError
-        If a notebook failed; nothing is written then.
-    """
+    """Write executed notebooks back into notebooks/ as the committed outputs; refused unless all of them are ok."""
     failed = [result.notebook for result in results if result.status != "ok"]
     require(not failed, "notebooks", "all ok before rendering", failed, "Mend them first.")
     for result in results:

@@ -30,7 +30,6 @@ TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
 DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
 CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
 EXECUTING = re.compile(r"Executing Cell (\d+)")
-POLL = 1.0  # seconds between two looks at the progress
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -133,10 +132,9 @@ def run_notebook(
 ) -> Result:
     """Execute one notebook into `folder`, in a process of its own, and judge the outcome.
 
-    Errors of the notebook are not raised here; a refused parameter is, before anything is started. After `timeout`
-    seconds the process and its kernel are killed. `threads` are for numerical libraries (0 = as the environment says),
-    cells with a tag in `drop` are left out, `environment` adds variables. `wanted` is asked twice a second; once it
-    returns False, the process is killed and the reason is "stopped".
+    A refused parameter raises before anything is started, errors of the notebook never. `threads` are for numerical
+    libraries (0 = as the environment says), cells with a tag in `drop` are left out, `environment` adds variables. The
+    process and its kernel are killed after `timeout` seconds, or once `wanted`, asked twice a second, returns False.
     """
     declared = inspect(path, parameters, drop)
     apart = folder.resolve() != path.parent.resolve()
@@ -161,9 +159,7 @@ def run_notebook(
     return Result(path.stem, title, status, reason, seconds, held, len(declared), claims)
 
 
-def run_lessons(
-    paths: list[Path], folder: Path, parameters: dict[str, object], timeout: float = 900, jobs: int = 0
-) -> list[Result]:
+def run_lessons(paths: list[Path], folder: Path, parameters: dict, timeout: float = 900, jobs: int = 0) -> list[Result]:
     """Run notebooks side by side, `jobs` at once (0 = one a core), and write pages, the index and, last, the results.
 
     A parameter that some notebook refuses is refused before anything has been started.
@@ -181,9 +177,7 @@ def run_lessons(
         if (folder / path.name).exists():
             write_page(folder / path.name, names)
         bar.update()
-        tqdm.write(
-            f"{path.stem}: {result.status} {result.held}/{result.declared} {result.seconds:.0f} s {result.reason}"
-        )
+        tqdm.write(f"{path.stem}: {result.status} {result.held}/{result.declared} {result.reason}")
         return result
 
     form = "{n_fmt} of {total_fmt} notebooks [{elapsed}]{postfix}"
@@ -193,7 +187,7 @@ def run_lessons(
     ):
         futures = [pool.submit(run, path) for path in paths]
         try:
-            while wait(futures, POLL).not_done:
+            while wait(futures, timeout=1).not_done:
                 running = [path for path, future in zip(paths, futures) if future.running()]
                 bar.set_postfix_str(", ".join(_place(path, folder) for path in running))
         finally:  # on Ctrl-C nothing goes on and nothing begins

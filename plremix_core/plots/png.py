@@ -5,7 +5,6 @@ import io
 import matplotlib as mpl
 import numpy as np
 from IPython import get_ipython
-from IPython.core.pylabtools import select_figure_formats
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -16,7 +15,6 @@ def show_as_png() -> None:
     """Make the notebook that runs here, if any, draw in the one style and show PNGs of at most 256 colours."""
     if get_ipython() is not None:
         mpl.rcParams.update(STYLE)
-        select_figure_formats(get_ipython(), {"png"})
         get_ipython().display_formatter.formatters["image/png"].for_type(Figure, small_png)
 
 
