@@ -22,19 +22,19 @@ def rng(seed=0):
 
 @pytest.mark.parametrize(("rate", "real"), [(0.2, 0.18), (0.5, 0.45), (0.8, 0.72), (0.9, 0.81)])
 def test_symmetric_noise_has_the_real_rate_of_uniform_draws_over_all_classes(rate, real):
-    given = noise.symmetric(LABELS, rate, 10, rng())
+    given = noise.corrupt(LABELS, "sym", rate, 10, "anything", seed=0)
     assert given.dtype == np.int64
     assert noise.real_rate(given, LABELS) == pytest.approx(real, abs=0.01)
 
 
 def test_symmetric_noise_draws_no_more_labels_than_its_nominal_rate():
     labels = np.zeros(1000, dtype=np.int64)
-    given = noise.symmetric(labels, 0.35, 1_000_000, rng())  # hardly any draw stays right
+    given = noise.corrupt(labels, "sym", 0.35, 1_000_000, "anything", seed=0)  # hardly any draw stays right
     assert 345 <= (given != labels).sum() <= 350
 
 
 def test_symmetric_labels_are_uniform_whatever_the_true_class():
-    given = noise.symmetric(LABELS, 0.5, 10, rng())
+    given = noise.corrupt(LABELS, "sym", 0.5, 10, "anything", seed=0)
     for c in range(10):
         counts = np.bincount(given[(LABELS == c) & (given != LABELS)], minlength=10)
         assert counts[c] == 0
@@ -65,8 +65,10 @@ def test_asymmetric_noise_on_fashion_mnist_stays_among_shoes_and_among_tops():
     assert noise.real_rate(given, LABELS) == pytest.approx(0.2, abs=0.01)
 
 
-def test_asymmetric_takes_any_pairs():
-    given = noise.asymmetric(LABELS, 0.5, {3: 8}, rng())
+def test_asymmetric_takes_any_pairs(monkeypatch):
+    mine = catalogue.Source(asymmetric={"asym": {3: 8}})
+    monkeypatch.setitem(catalogue.SOURCES, "mine", mine)
+    given = noise.corrupt(LABELS, "asym", 0.5, 10, "mine", seed=0)
     changed = given != LABELS
     assert set(LABELS[changed]) == {3}
     assert set(given[changed]) == {8}

@@ -13,29 +13,6 @@ NOISES = (*RATED, *HUMAN, "file", "none")
 CHUNK_BYTES = 1 << 26  # images are projected so many bytes at a time, as float32
 
 
-def symmetric(labels: np.ndarray, rate: float, num_classes: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw floor(`rate` N) of the true labels (N,) anew, uniformly over all classes.
-
-    A new label may equal the true one, so that the real rate is about r (C - 1) / C. Release: data/cifar.py.
-    """
-    given = labels.copy()
-    chosen = rng.permutation(len(labels))[: int(rate * len(labels))]
-    given[chosen] = rng.integers(num_classes, size=len(chosen))
-    return given
-
-
-def asymmetric(labels: np.ndarray, rate: float, pairs: dict[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Mistake a share of some classes for the class that looks like them.
-
-    Of floor(`rate` N) drawn samples those of a class in `pairs`, true class to given class, change. Release:
-    data/asymmetric_noise.py.
-    """
-    given = labels.copy()
-    for index in rng.permutation(len(labels))[: int(rate * len(labels))]:
-        given[index] = pairs.get(int(labels[index]), given[index])
-    return given
-
-
 def instance_dependent(
     labels: np.ndarray, images: Sequence, rate: float, num_classes: int, rng: np.random.Generator
 ) -> np.ndarray:
@@ -78,27 +55,33 @@ def corrupt(
     seed: int,
     images: Sequence | None = None,
 ) -> np.ndarray:
-    """Draw given labels for a noise of RATED, or none, at `rate`.
+    """Draw given labels (N,) for a noise of RATED, or none, at `rate` from true `labels`.
 
-    See `symmetric`, `asymmetric` (asym: pairs that look alike; asym-consecutive: the next number in blocks of five, as
-    in the released label file of CIFAR-100) and `instance_dependent`, the only one that looks at `images`.
+    Of floor(`rate` N) drawn samples sym draws the labels anew, uniformly over all classes, so that the real rate is
+    about r (C - 1) / C; asym changes those of the classes that look like another one (data/catalogue.yaml has the
+    pairs), asym-consecutive to the next number in blocks of five, as in the released label file of CIFAR-100. instance
+    is `instance_dependent`, the only one that looks at `images`. Release: data/cifar.py, data/asymmetric_noise.py.
     """
-    rng = np.random.default_rng([seed, 0x6E6F6973])
+    rng, given = np.random.default_rng([seed, 0x6E6F6973]), labels.copy()
     kinds = (*RATED, "none")
     require(noise in kinds, "noise", f"one of {', '.join(kinds)}", noise, "Human noise and files: label_files.")
     if noise == "none":
-        return labels.copy()
+        return given
     require(0 <= rate < 1, "rate", "in [0, 1)", rate, "It is a fraction, not a percentage.")
-    if noise == "sym":
-        return symmetric(labels, rate, num_classes, rng)
     if noise == "instance":
         number = None if images is None else len(images)
         require(number == len(labels), "images", f"{len(labels)}, one a label", number, "Pass those of the labels.")
         return instance_dependent(labels, images, rate, num_classes, rng)
+    chosen = rng.permutation(len(labels))[: int(rate * len(labels))]
+    if noise == "sym":
+        given[chosen] = rng.integers(num_classes, size=len(chosen))
+        return given
     having = [name for name, source in SOURCES.items() if noise in source.asymmetric]
     rule = f"sym, instance or none unless the data set is one of {', '.join(having)}"
     require(dataset in having, "noise", rule, noise, "Use sym.")
-    return asymmetric(labels, rate, SOURCES[dataset].asymmetric[noise], rng)
+    pairs = SOURCES[dataset].asymmetric[noise]
+    given[chosen] = [pairs.get(label, label) for label in labels[chosen].tolist()]
+    return given
 
 
 def real_rate(given: np.ndarray, true: np.ndarray) -> float:
