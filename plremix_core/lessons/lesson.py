@@ -166,8 +166,7 @@ def start(notebook: str, *, profile="quick", seed=0, control="", interactive=Fal
     """Begin a notebook, "03" for example.
 
     `profile` is quick (two CPU cores) or full (as in the paper, needs a GPU); every random number follows from `seed`;
-    `control` names a mechanism to break, see `CONTROLS`: it stays broken until the kernel ends. `interactive` adds
-    sliders.
+    `control` names a mechanism to break until the kernel ends, see `CONTROLS`; `interactive` adds sliders.
     """
     require(profile in PROFILES, "profile", f"one of {', '.join(PROFILES)}", profile, "Check the spelling.")
     require(type(seed) is int and seed >= 0, "seed", "a whole number >= 0", seed, "Use 0.")

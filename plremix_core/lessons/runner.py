@@ -5,6 +5,7 @@ with exit status 0; this file notices them.
 """
 
 import ast
+import functools
 import json
 import re
 import threading
@@ -31,6 +32,7 @@ DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
 CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
 EXECUTING = re.compile(r"Executing Cell (\d+)")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+read = functools.partial(nbformat.read, as_version=4)  # a notebook
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,6 @@ class Result:
     held: int
     declared: int
     claims: list[dict]
-
-
-def read(path: Path) -> nbformat.NotebookNode:
-    """Read a notebook."""
-    return nbformat.read(path, as_version=4)
 
 
 def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, object]]:

@@ -7,8 +7,6 @@ from matplotlib.ticker import MaxNLocator
 
 from .style import UNUSED, in_style, legend_below, line_styles, method_style, panels
 
-MARKERS = "osD^vPX<>"
-
 
 @in_style
 def curves(series: list, titles: list, ylabels: list, *, x=None, xlabel="epochs trained", sharey=False) -> Figure:
@@ -70,9 +68,9 @@ def _draw_dots(ax, rows: dict) -> None:
     groups = list(table["group"].unique())
     apart = max(map(len, rows.values())) > 1
     place = dict(x="value", y="row", hue="group", order=list(rows), hue_order=groups, legend=False, ax=ax)
-    for number, group in enumerate(groups):
+    for number, (group, marker) in enumerate(zip(groups, "osD^vPX<>")):
         colour = (method_style(group) or ("black",))[0]
-        face, edge, marker = ("white", colour, MARKERS[number]) if number else (colour, "white", MARKERS[0])
+        face, edge = ("white", colour) if number else (colour, "white")
         style = dict(palette=[face] * len(groups), edgecolor=edge, linewidth=1, size=6, marker=marker, warn_thresh=1)
         sns.swarmplot(table[table["group"] == group], dodge=apart, **style, **place)
         ax.plot([], [], marker, color=colour, markerfacecolor=face, label=group if len(groups) > 1 else "")
