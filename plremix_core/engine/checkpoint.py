@@ -45,10 +45,7 @@ def drop(path: Path) -> None:
 def load_newest(folder: Path) -> dict:
     """Load the newest checkpoint whose checksum fits, warning about each one that does not.
 
-    Raises
-    ------
-    ValueError
-        If there is no readable checkpoint; where the checksums fit, the message says what else the newest holds.
+    If none can be read, the ValueError says what else the newest holds whose checksum fits.
     """
     foreign = []
     for _, path in saved(folder):

@@ -60,7 +60,7 @@ def read_text(path: Path) -> str:
 def write_json(path: Path, content: dict[str, object]) -> None:
     """Write a mapping as JSON, atomically, with a checksum; numbers that JSON lacks (NaN, infinity) become null."""
     content = json.loads(json.dumps(content), parse_constant=lambda name: None)
-    write_atomic(path, json.dumps(content | {"sum": _checksum(content)}, indent=1).encode())
+    write_atomic(path, json.dumps(content | {"sum": checksum(content)}, indent=1).encode())
 
 
 def read_json(path: Path) -> dict[str, object]:
@@ -70,10 +70,11 @@ def read_json(path: Path) -> dict[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     expected = content.pop("sum", None) if isinstance(content, dict) else "of a mapping"
-    return content if expected in (None, _checksum(content)) else {}
+    return content if expected in (None, checksum(content)) else {}
 
 
-def _checksum(content: object) -> str:
+def checksum(content: object) -> str:
+    """First 12 hex digits of the SHA-256 of what JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 

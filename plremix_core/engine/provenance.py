@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 
 from .checks import require
@@ -61,11 +62,6 @@ def in_a_line() -> str:
     return f"Python {platform.python_version()} · torch {torch.__version__} · {in_words()}"
 
 
-def load() -> list[float]:
-    """Count the processes that wanted to run in the last 1, 5 and 15 minutes; empty where the system does not say."""
-    return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
-
-
 def versions() -> dict[str, str]:
     """Return the versions of Python and of what a result depends on."""
     others = {"torchvision": "torchvision", "sklearn": "scikit-learn"}  # importing them takes seconds
@@ -95,9 +91,7 @@ def provenance(device: torch.device) -> dict[str, object]:
         date=now(),
         device=str(device),
         processor=processor(device),
-        cores=os.cpu_count(),
         threads=torch.get_num_threads(),
-        load=load(),
-        system=platform.platform(),
+        load=[round(value, 2) for value in psutil.getloadavg()],  # over 1, 5 and 15 minutes
         versions=versions(),
     )

@@ -102,8 +102,8 @@ class Run:
     def warnings(self) -> list[str]:
         """Warnings of the log so far, each once."""
         path = None if self.folder is None else self.folder / "log.txt"
-        text = path.read_text("utf-8", "replace") if path and path.is_file() else ""
-        return list(dict.fromkeys(line for line in text.splitlines() if line.startswith(("warning: ", "error: "))))
+        lines = path.read_text("utf-8", "replace").splitlines() if path and path.is_file() else []
+        return list(dict.fromkeys(line for line in lines if line.startswith(("warning: ", "error: "))))
 
     def outcome(self, state: dict, history: History) -> dict[str, object]:
         """What a training came to and how it went, for ``result.json``.
@@ -112,15 +112,7 @@ class Run:
         which device), `resumed` (how many of them went on from a checkpoint), number and first of the `warnings`.
         """
         stretches = [stretch for stretch in state.get("stretches", []) if stretch["from_epoch"] < state["epoch"]]
-        found = self.warnings()
-        return dict(
-            last=history.last,
-            best=history.best,
-            chosen=history.chosen,
-            seconds=float(history.table["seconds"].sum()),
-            data=state["data"],
-            stretches=stretches,
-            resumed=sum(stretch["from_epoch"] > 0 for stretch in stretches),
-            warned=len(found),
-            warnings=found[:TOLD],
-        )
+        resumed, found = sum(stretch["from_epoch"] > 0 for stretch in stretches), self.warnings()
+        figures = dict(last=history.last, best=history.best, chosen=history.chosen, data=state["data"])
+        figures |= dict(seconds=float(history.table["seconds"].sum()), stretches=stretches, resumed=resumed)
+        return figures | dict(warned=len(found), warnings=found[:TOLD])

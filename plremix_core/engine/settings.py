@@ -1,7 +1,6 @@
 """Settings in a frozen dataclass whose fields know their meaning and their rule; knows no setting itself."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import operator
@@ -9,6 +8,7 @@ import typing
 from dataclasses import dataclass
 
 from .checks import require, require_known
+from .files import checksum
 
 COMPARE = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
 
@@ -48,7 +48,7 @@ class Settings:
         """First 12 hex digits of the SHA-256 of the settings off their default; the device does not count."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)} | {"device": self.device}
         settings = {name: getattr(self, name) for name in defaults if getattr(self, name) != defaults[name]}
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+        return checksum(settings)
 
     def require_same(self, other: typing.Self | None, owner: str) -> None:
         """Refuse other settings than these, those of `owner`; the device does not count."""

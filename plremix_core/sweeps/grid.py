@@ -1,6 +1,5 @@
 """Grids: a small YAML file of lists, expanded to runs whose settings are all checked before anything starts."""
 
-import hashlib
 import itertools
 import json
 import re
@@ -10,14 +9,12 @@ from pathlib import Path
 from ..config import NOISES, RATED, Config
 from ..data.catalogue import SOURCES, require_fits
 from ..engine.checks import require, require_known
-from ..engine.files import ROOT, read_text
+from ..engine.files import checksum, read_text
 from ..engine.plain_yaml import read_yaml
-from ..lessons.runner import inspect, parameters_of, read
-from ..methods import METHODS
-from ..presets import TABLE, preset
+from ..lessons.runner import NOTEBOOKS, inspect, parameters_of, read
+from ..presets import preset
 from .results import FIGURES, name_noise
 
-NOTEBOOKS = ROOT / "notebooks"
 LEFT_OUT = ("lesson", "exercise", "solution")  # tags of notebook cells that a grid does not run
 COMMON = "notebook seed profile settings vary timeout".split()
 TRAINING = COMMON + "dataset noise rate method variants reference predictions".split()
@@ -53,11 +50,8 @@ class Grid:
 def load(path: Path) -> Grid:
     """Read a grid and expand it; ValueError if a key, name, type or value is refused or two runs are the same.
 
-    It is a mapping with lists (or single values) under `dataset`, `noise` (names, or pairs [name, rate]), `rate` (for
-    the names that have none), `method`, `seed`; `variants` (name: settings) are further rows beside the methods;
-    `settings` hold for every run, `vary` (setting: list) multiplies the runs; `profile`, `notebook`, `timeout` (seconds
-    a run), `reference`; `predictions` have the keys of PREDICTION. A notebook without a parameter `settings` takes
-    `seed`, `profile`, `settings` and `vary` as its parameters.
+    The keys are told in notebooks/docs/sweeps.md. A notebook without a parameter `settings` takes `seed`, `profile`,
+    `settings` and `vary` as its parameters.
     """
     try:
         plan = read_yaml(read_text(path), "grid")
@@ -100,8 +94,7 @@ def expand(plan: dict) -> list[GridRun]:
             fingerprint = config.fingerprint()
         else:
             parameters, config = parameters | settings, None
-            content = json.dumps([notebook.name, parameters], sort_keys=True)
-            fingerprint = hashlib.sha256(content.encode()).hexdigest()[:12]
+            fingerprint = checksum([notebook.name, parameters])
         if not (trains and runs):  # trainings take parameters of the same names and types
             inspect(notebook, parameters | ({"folder": ""} if trains else {}), LEFT_OUT)
         labels = {key: parameters[key] for key in place} | {"method": row, "seed": seed}
@@ -130,27 +123,22 @@ def _training(parameters: dict, settings: dict) -> tuple[dict, Config]:
         require(key not in settings, "settings", "those without a key of their own", key, f"Use the grid's key {key}.")
     settings = {"method": "plremix"} | settings
     parameters = {"profile": "quick", "method": settings.pop("method")} | parameters
-    dataset = parameters["dataset"]
-    own = [dataset] if str(dataset).endswith(".npz") else []
-    for name, known in dict(method=METHODS, dataset=[*TABLE, *own], noise=NOISES).items():
-        require_known(parameters[name], list(known), name)
+    require_known(parameters["noise"], NOISES, "noise")
     config = preset(**parameters, **settings)
     file = config.label_file.partition("::")[0]
     require(not file or Path(file).is_file(), "label_file", "a file that exists", file, "Check the path.")
-    require_fits(config, *(SOURCES[dataset].known if dataset in SOURCES else (0, 0, 0)))
+    require_fits(config, *(SOURCES[config.dataset].known if config.dataset in SOURCES else (0, 0, 0)))
     return parameters | {"rate": config.rate, "settings": json.dumps(settings, sort_keys=True)}, config
 
 
 def _check_prediction(entry: object, known: dict[str, list[str]]) -> dict[str, str]:
     """A prediction as words; refused unless it is whole and about rows and noises of the grid."""
     require(isinstance(entry, dict), "prediction", "a mapping", entry, f"Its keys: {', '.join(PREDICTION)}.")
-    missing = [key for key in PREDICTION[:5] if key not in entry]
-    require(not missing, "prediction", f"given with {', '.join(missing)}", entry, "Write it before the first run.")
-    for key, value in entry.items():
+    for key in [*PREDICTION[:5], *entry]:
         require_known(key, PREDICTION, "key of a prediction")
+        require(key in entry, "prediction", f"given with {key}", entry, "Write it before the first run.")
         if key in known:
-            require_known(value, known[key], key)
-    require(entry["higher"] != entry["lower"], "higher", "another row than lower", entry["higher"], "Name two rows.")
+            require_known(entry[key], known[key], key)
     return {key: str(value) for key, value in entry.items()}
 
 
@@ -168,17 +156,17 @@ def _places(plan: dict) -> list[dict]:
     for key in ("dataset", "noise"):
         require(key in plan, key, "given", None, f"A grid needs the key {key}.")
     rates, pairs = plan.get("rate", []), []
-    used = not rates or any(isinstance(entry, str) and entry in RATED for entry in plan["noise"])
-    require(used, "rate", "left out beside pairs and noises without a rate", rates, "Nothing takes it.")
     for entry in plan["noise"]:
         if entry in RATED:
             require(rates, "rate", f"given for noise {entry}", rates, "Or write the pair: [[sym, 0.5]].")
-            pairs += [(entry, rate) for rate in rates]
+            pairs += [[entry, rate] for rate in rates]
         else:
-            pairs.append(tuple(entry) if isinstance(entry, list) else (entry, 0.0))
+            pairs.append(entry if isinstance(entry, list) else [entry, 0.0])
+    used = not rates or any(entry in RATED for entry in plan["noise"])
+    require(used, "rate", "left out beside pairs and noises without a rate", rates, "Nothing takes it.")
     for pair in pairs:
         right = len(pair) == 2 and isinstance(pair[0], str) and type(pair[1]) in (int, float)
-        require(right, "noise", "names or pairs [name, rate]", list(pair), "Example: [[sym, 0.5], worse].")
+        require(right, "noise", "names or pairs [name, rate]", pair, "Example: [[sym, 0.5], worse].")
     return [dict(dataset=name, noise=noise, rate=rate) for name in plan["dataset"] for noise, rate in pairs]
 
 

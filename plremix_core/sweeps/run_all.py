@@ -95,13 +95,10 @@ def progress(chosen: list[GridRun], folder: Path) -> str:
     """List the runs and how far they are, for the terminal."""
     lines, states = [], status(chosen, folder)
     for one in chosen:
-        place, now = folder / one.name, states[one.name]
-        text = f"epoch {run_one.epoch(place)} of {one.config.epochs}" if one.config else ""
-        if now == "done":
-            text = f"last {run_one.result(place, one.fingerprint)['last']:.4f}" if one.config else ""
-        elif now == "failed":
-            text = run_one.failure(place)["reason"]
-        lines.append(f"{one.name}  {now}  {text}".rstrip())
+        text = f"epoch {run_one.epoch(folder / one.name)} of {one.config.epochs}" if one.config else ""
+        if states[one.name] == "failed":
+            text = run_one.failure(folder / one.name)["reason"]
+        lines.append(f"{one.name}  {states[one.name]}  {text}".rstrip())
     return "\n".join([*lines, count(states)])
 
 

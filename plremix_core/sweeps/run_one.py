@@ -126,35 +126,26 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
     """Compare what was trained with what was asked for, keep one checkpoint and write ``result.json``."""
     name = Path(described["notebook"]).name
     (finish,) = runner.records(runner.read(folder / name), FINISH_MIME)
-    content = dict(
-        fingerprint=described["fingerprint"],
-        **described["labels"],
-        notebook=name,
-        claims={claim["name"]: claim["holds"] for claim in ran.claims},
-        device=finish["device"],
-        versions=finish["versions"],
-        wall_seconds=ran.seconds,
-        date=provenance.now()[:10],
-    )
+    content = dict(fingerprint=described["fingerprint"], **described["labels"], notebook=name)
+    content["claims"] = {claim["name"]: claim["holds"] for claim in ran.claims}
+    content |= dict(device=finish["device"], versions=finish["versions"], wall_seconds=ran.seconds)
     content |= _figures(folder, described) if described["epochs"] else {"resumed": 0}
     content["attempts"] = len((folder / "attempts.jsonl").read_bytes().splitlines())
     for _, old in checkpoint.saved(folder)[1:]:
         checkpoint.drop(old)
-    files.write_json(folder / "result.json", content)
+    files.write_json(folder / "result.json", content | {"date": provenance.now()[:10]})
 
 
 def _figures(folder: Path, described: dict) -> dict:
     """What a training came to, by its newest checkpoint and its history, if they are what was asked for."""
-    state = Run(folder).load(Trainer.STATE)
-    config = from_dict(state["config"])
-    expected, found = described["fingerprint"], config.fingerprint()
+    state, path = Run(folder).load(Trainer.STATE), folder / "history.csv"
+    expected, found = described["fingerprint"], from_dict(state["config"]).fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")
-    content = (folder / "history.csv").read_bytes()
-    history = History(pd.read_csv(folder / "history.csv"))
-    total, epochs = described["epochs"], (len(history.table), state["epoch"])
+    history, total = History(pd.read_csv(path)), described["epochs"]
+    epochs = len(history.table), state["epoch"]
     require(epochs == (total, total), "epochs", f"{total} in both files", epochs, "Run it again.")
     weights = hashlib.sha256()
     for tensor in (tensor for net in state["nets"] for tensor in net.values()):
         weights.update(tensor.contiguous().numpy().tobytes())
-    sums = dict(history=hashlib.sha256(content).hexdigest()[:12], weights=weights.hexdigest()[:12])
+    sums = dict(history=hashlib.sha256(path.read_bytes()).hexdigest()[:12], weights=weights.hexdigest()[:12])
     return Run(folder).outcome(state, history) | sums | {"settings": described["parameters"]}

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
+import psutil
 import torch
 from torch.utils.benchmark import timer
 from torch.utils.flop_counter import FlopCounterMode
@@ -151,5 +152,5 @@ def measure(config: Config, whole: Dataset, modes: list[dict], workers: list[int
     return engines(config, data, modes, workers, repeats) | dict(
         parts=time_parts(config, data, max(repeats, 3), plain=bool(workers)),
         growth=dict(images=grow(config, whole, sizes)),
-        load_after=provenance.load(),
+        load_after=[round(value, 2) for value in psutil.getloadavg()],
     )
