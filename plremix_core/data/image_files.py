@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import multiprocessing
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from ..engine.checks import require
 from .augment import to_device
 
 PART_BYTES = 1 << 24  # `split` reads at most so many bytes of pixels at a time
-UNREADABLE, LISTED = "image must be a readable picture, got ", 20
+UNREADABLE = "image must be a readable picture, got "
 REPLACE = " Replace the file, or move it (and its line in a list of files) away."
+OUTSIDE = re.compile(r"[/\\]|.:|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)  # absolute, on a drive, or above the root
 FEW, MOST = 256, 16  # images that are read without starting processes; processes
 
 
@@ -35,7 +37,9 @@ def read_image(path: Path, image_size: int) -> Tensor:
             deep = picture.mode.startswith(("I", "F"))  # Pillow would cut 16 bits off at 255
             with contextlib.suppress(Exception):  # a damaged note; damaged pixels are found in the next line
                 ImageOps.exif_transpose(picture, in_place=True)
-            image = V.pil_to_tensor(_on_white(picture))
+            if "transparency" in picture.info or picture.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
+                picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+            image = V.pil_to_tensor(picture.convert("RGB"))
     except Exception as error:
         raise ValueError(f"{UNREADABLE}{path}: {error}.{REPLACE}") from error
     require(not deep, "image", "of 8 bits a channel", str(path), "Convert it.")
@@ -43,14 +47,6 @@ def read_image(path: Path, image_size: int) -> Tensor:
         image = V.center_crop(image, [min(image.shape[1:])])  # before resizing: no huge image from a long, narrow one
         image = V.resize(image, [image_size, image_size], antialias=True)
     return image
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Return a picture of any mode as RGB, on a white ground where it is transparent."""
-    if "transparency" not in picture.info and picture.mode not in ("RGBA", "RGBa", "LA", "La", "PA"):
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 class ImageFiles:
@@ -63,7 +59,7 @@ class ImageFiles:
     def __init__(
         self, root: str | Path, paths: list[str], image_size: int, device: str = "cpu", shape: torch.Size | None = None
     ) -> None:
-        outside = next((path for path in paths if _leaves(path)), None)
+        outside = next(filter(OUTSIDE.match, paths), None)
         require(outside is None, "path of an image", f"below {root}", outside, "Write it relative to the root.")
         self.root, self.paths, self.image_size, self.device = Path(root), paths, image_size, torch.device(device)
         known = shape or ((3, image_size, image_size) if image_size or not paths else None)
@@ -125,10 +121,6 @@ def _keep(batch: object) -> object:
     return batch
 
 
-def _leaves(path: str) -> bool:
-    return path.startswith(("/", "\\")) or path[1:2] == ":" or ".." in path.replace("\\", "/").split("/")
-
-
 def fetched(images: Tensor | ImageFiles, indices: Iterable[Tensor]) -> Iterator[Tensor]:
     """Yield ``images[index]`` for each of `indices`; of files, other processes read the next ones meanwhile."""
     if not isinstance(images, ImageFiles):
@@ -156,9 +148,8 @@ def require_readable(root: str | Path, paths: list[str]) -> None:
     found = _loader(ImageFiles(root, paths, 1), [[place] for place in range(len(paths))])
     broken = [str(error) for error in found if isinstance(error, ValueError)]
     if len(broken) > 1:
-        short = [text.removeprefix(UNREADABLE).removesuffix(REPLACE) for text in broken]
-        shown = "\n  ".join([*short[:LISTED], f"and {len(short) - LISTED} more"][: len(short)])
-        raise ValueError(f"{len(broken)} images must be readable pictures, got\n  {shown}\n{REPLACE.strip()}")
+        shown = [text.removeprefix(UNREADABLE).removesuffix(REPLACE) for text in broken]
+        broken = ["\n  ".join([f"{len(broken)} images must be readable pictures, got", *shown]) + f"\n{REPLACE[1:]}"]
     if broken:
         raise ValueError(broken[0])
 
