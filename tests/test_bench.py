@@ -75,7 +75,7 @@ def test_the_plain_evaluation_view_is_the_normalised_image():
     (views,), label, index = plain_trainer.Views(
         data.images, data.given, [plain_trainer.recipes(config, data)["eval"]]
     )[5]
-    torch.testing.assert_close(views, augment.normalise(data.images[5:6], data.mean, data.std)[0])
+    torch.testing.assert_close(views, augment.normalise_views(data.images[None, 5:6], data.mean, data.std)[0, 0])
     assert (label, index) == (data.given[5], 5)
 
 

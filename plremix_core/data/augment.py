@@ -21,12 +21,6 @@ POLICIES = {  # 25 x 2 x (operation, probability, magnitude index)
 SIGNED = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness")
 
 
-def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 images (B, c, H, W) -> float32 of zero mean and unit deviation in each channel of the data set."""
-    mean, std = (_in_pixels(values, *images.shape[2:], images.device) for values in (mean, std))
-    return (images.float() - mean).div_(std)
-
-
 @functools.lru_cache(16)
 def _in_pixels(values: tuple[float, ...], height: int, width: int, device: torch.device) -> Tensor:
     """A value for every pixel, channels last; to spread one a channel over all images is ten times slower (CPU)."""
@@ -40,9 +34,10 @@ def to_device(drawn: Tensor, device: torch.device) -> Tensor:
 
 
 def normalise_views(views: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """uint8 views (V, B, c, H, W) -> float32, channels last in memory."""
+    """uint8 views (V, B, c, H, W) -> float32 of zero mean and unit deviation a channel, channels last in memory."""
     flat = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # as bytes: a quarter of the traffic
-    return normalise(flat, mean, std).unflatten(0, views.shape[:2])
+    mean, std = (_in_pixels(values, *flat.shape[2:], flat.device) for values in (mean, std))
+    return (flat.float() - mean).div_(std).unflatten(0, views.shape[:2])
 
 
 def weak_view(images: Tensor, config, generator: torch.Generator) -> Tensor:
