@@ -13,8 +13,6 @@ from .image_files import ImageFiles
 from .noise import real_rate
 from .words import readable, tell_apart
 
-SHOWN = 200  # classes that a description names
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -76,17 +74,15 @@ def describe(data: Dataset) -> str:
     It may be read already or not (see `sets.open_set`). One line a subject.
     """
     counts = torch.bincount(data.given, minlength=data.num_classes).tolist()
-    named = [f"{name} {count:,}" for name, count in zip(data.class_names, counts)]
-    more = f" ... and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+    named = ", ".join(f"{name} {count:,}" for name, count in zip(data.class_names, counts))
     channels, height, width = data.images.shape[1:]
-    kind = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
+    kind = f"{width} x {height} pixels, {'grey' if channels == 1 else 'RGB'}"
     wrong = "an unknown share" if data.real_rate is None else f"{data.real_rate:.1%}"
     held, tested = len(data.holdout_images), len(data.test_images)
     aside = f"{held:,} images, with their given labels" if held else "none; --holdout N sets N training images aside"
     unseen = f"{tested:,} images" if tested else "none, so accuracy on unseen images with right labels is not known"
-    lines = [f"{len(data.given):,} training images of {data.num_classes} classes, {width} x {height} pixels, {kind}"]
-    lines += [f"classes: {', '.join(named[:SHOWN])}{more}", f"wrong labels: {wrong}"]
-    lines += [f"hold-out: {aside}", f"test set: {unseen}", *data.notes]
+    lines = [f"{len(data.given):,} training images of {data.num_classes} classes, {kind}", f"classes: {named}"]
+    lines += [f"wrong labels: {wrong}", f"hold-out: {aside}", f"test set: {unseen}", *data.notes]
     if data.num_classes == 2:
         lines += ["two classes leave the contrastive loss few negative pairs; --method dividemix-2d does without it"]
     return readable("\n  ".join(lines))
@@ -116,17 +112,17 @@ def from_arrays(
     both = (test_images is None) == (test_labels is None)
     lacking = "test_labels" if test_labels is None else "test_images"
     require(both, lacking, "given with the other one", None, "Pass both, or neither where there is no test set.")
-    images = _pixels(images, "images")
-    require(images.size > 0, "images", "at least one, of at least one pixel", images.shape, "Was anything read?")
-    test_images = images[:0] if test_images is None else _pixels(test_images, "test_images")
-    single, other = images.shape[1:], test_images.shape[1:]
-    require(single == other, "test_images", f"shaped {single}", other, "Resize.")
+    train = _pixels(images, "images")
+    require(train.numel() > 0, "images", "of at least one pixel", tuple(train.shape), "Was anything read?")
+    test = train[:0] if test_images is None else _pixels(test_images, "test_images")
+    single, other = tuple(train.shape[1:]), tuple(test.shape[1:])
+    require(single == other, "test_images", f"of (channels, height, width) = {single}", other, "Resize.")
     labels = {"given": given, "test_labels": [] if test_labels is None else test_labels}
     labels |= {} if true is None else {"true": true}
     for key, value in labels.items():
         array = _array(value, key)
-        array = array.astype(np.int64) if array.size == 0 else array
-        require(np.issubdtype(array.dtype, np.integer), key, "integers", array.dtype, "Number the classes from 0.")
+        whole = array.dtype.kind in "iu" or array.size == 0
+        require(whole, key, "integers", array.dtype, "Number the classes from 0.")
         labels[key] = torch.from_numpy(array.astype(np.int64))
     if class_names is None or isinstance(class_names, (int, np.integer)):
         highest = max((int(value.max()) for value in labels.values() if value.numel()), default=0)
@@ -134,8 +130,7 @@ def from_arrays(
     listed = isinstance(class_names, (Sequence, np.ndarray)) and len(class_names) > 0
     require(listed, "class_names", "a list of names", class_names, "Example: ['cat', 'dog'].")
     for key, value in labels.items():
-        check_labels(value, len(class_names), len(test_images if key == "test_labels" else images), key)
-    train, test = _channels_first(images), _channels_first(test_images)
+        check_labels(value, len(class_names), len(test if key == "test_labels" else train), key)
     mean, std = statistics or measure(train)
     return Dataset(
         name, train, labels["given"], labels.get("true"), test, labels["test_labels"], tuple(class_names), mean, std,
@@ -152,21 +147,16 @@ def _array(value: Array, key: str) -> np.ndarray:
         raise ValueError(f"{key} must be of one shape, got {error}. Make all entries alike.") from error
 
 
-def _pixels(value: Array, key: str) -> np.ndarray:
-    """Images as uint8 (N, H, W) or (N, H, W, 3); whole numbers of lists in 0..255 are taken for uint8."""
+def _pixels(value: Array, key: str) -> Tensor:
+    """Images as a tensor (N, c, H, W) of their own, uint8; whole numbers of lists in 0..255 are taken for uint8."""
     array = _array(value, key)
-    if isinstance(value, (list, tuple)) and np.issubdtype(array.dtype, np.integer) and array.size:
+    if isinstance(value, (list, tuple)) and array.dtype.kind in "iu" and array.size:
         array = array.astype(np.uint8) if 0 <= array.min() and array.max() <= 255 else array
     remedy = "Scale to 0..255 and convert: (255 * images).round().astype('uint8') if they lie in [0, 1]."
     require(array.dtype == np.uint8, key, "uint8", array.dtype, remedy)
     shape_ok = array.ndim == 3 or (array.ndim == 4 and array.shape[3] in (1, 3))
     axes = "images.permute(0, 2, 3, 1)" if isinstance(value, Tensor) else "images.transpose(0, 2, 3, 1)"
-    remedy = f"Move the channels last: {axes}."
-    require(shape_ok, key, "of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)", array.shape, remedy)
-    return array[..., 0] if array.ndim == 4 and array.shape[3] == 1 else array
-
-
-def _channels_first(images: np.ndarray) -> Tensor:
-    """Copy images (N, H, W) or (N, H, W, 3) into a tensor (N, c, H, W)."""
-    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.array(images, order="C"))
+    rule = "of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3)"
+    require(shape_ok, key, rule, array.shape, f"Move the channels last: {axes}.")
+    array = array[:, None] if array.ndim == 3 else array.transpose(0, 3, 1, 2)
+    return torch.from_numpy(np.array(array, order="C"))
