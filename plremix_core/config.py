@@ -55,7 +55,7 @@ class Config(Settings):
     holdout: int = setting("data", 0, "training images set aside with their given labels", ge=0)
     image_size: int = setting("data", 0, "shorter side that files are resized to, pixels; 0 = as they are", ge=0)
     noise: str = setting("noise", "sym", "kind of label noise", one_of=NOISES)
-    rate: float = setting("noise", 0.5, "share of the labels drawn anew, a fraction", ge=0, lt=1)
+    rate: float = setting("noise", 0.5, "share of the labels replaced at random, a fraction", ge=0, lt=1)
     label_file: str = setting("noise", "", "given labels for noise = file: .npy, .npz, .json or .csv")
     method: str = setting("method", "plremix", "what is trained; see methods.py", one_of=_methods)
     seed: int = setting("schedule", 0, "seed of every random number of the run", ge=0)

@@ -277,14 +277,14 @@ def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["images_folder"])
+@pytest.mark.parametrize("kind", ["images_folder", "arrays"])
 def test_notebook_08_takes_a_folder_or_arrays_of_ones_own_and_skips_what_nobody_knows(tmp_path, kind):
     rng, photos = np.random.default_rng(0), tmp_path / "photos"
     images, labels = rng.integers(0, 256, (40, 12, 12, 3)).astype(np.uint8), np.arange(40) % 4
     for number, (image, label) in enumerate(zip(images, labels)):
         (photos / f"class {label}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(photos / f"class {label}" / f"{number}.png")
-    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels)
     tiny = TINY | dict(train_size=0, image_size=12, epochs=2)
     own = {"images_folder": photos, "arrays": tmp_path / "mine.npz"}[kind]
     source, out = next(path for path in NOTEBOOKS if path.stem.startswith("08")), tmp_path / "out.ipynb"

@@ -15,15 +15,16 @@ CLAIMS = ROOT / "data" / "claims_of_paper.yaml"
 RULE = (
     "A comparison supports or contradicts a claim if at least three seeds have both methods and the 95 % t interval of "
     "their paired differences leaves out 0; fewer seeds decide nothing. A claim is supported if more than half of its "
-    "comparisons with three seeds support it and none contradicts it, contradicted the other way round, else undecided."
+    "comparisons with three or more seeds support it and none contradicts it. It is contradicted if more than half of "
+    "them contradict it and none supports it. Otherwise it is undecided."
 )
 MEASURES = {  # those after `last` are read from the epochs
-    "last": "Test accuracy in points, last ten epochs",
+    "last": "Test accuracy in points, last ten epochs (plugin: the last three of twelve)",
     "first_auc": "AUC of the first split",
     "auc": "AUC of the split, last ten epochs",
     "within_between": "Distance within classes over that between them, projections of test images",
     "silhouette": "Silhouette of the projections of test images",
-    "knn": "Share of test images that their ten nearest projections label rightly",
+    "knn": "Share of test images that their ten nearest projections classify correctly",
     "features_within_between": "Distance within classes over that between them, features of test images",
 }
 VERDICTS = {"hit": "supported", "miss": "contradicted", "open": "undecided"}
@@ -117,5 +118,6 @@ def _tell(rows: pd.DataFrame) -> str:
             spread = "" if size else f": {show(min(row['each']))} to {show(max(row['each']))}" if row["seeds"] else ""
             words = f"n = {row['seeds']}{spread}" + (f", peak {show(row['peak'])}" if points else "")
             told.append(f"{row['study']} {row['noise']}".strip() + size + (f" ({words})" if row["seeds"] else ""))
-        parts += [f"{verdict.capitalize()}: {', '.join(told)}."] if told else []
+        head = {"not recorded": "Studies not recorded yet", "not run": "Not run"}.get(verdict, verdict.capitalize())
+        parts += [f"{head}: {', '.join(told)}."] if told else []
     return f"{MEASURES[rows['measure'].iloc[0]]}. {' '.join(parts)}"
