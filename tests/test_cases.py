@@ -193,8 +193,8 @@ def test_what_was_understood_is_printed_before_the_work_and_an_epoch_is_one_shor
     assert lines[0] == "16 training images of 2 classes, 16 x 16 pixels, RGB" and lines[1] == "  classes: cat 8, dog 8"
     epochs = re.findall(r"epoch \d of 2 .* s(?= |$)", trained[0], re.MULTILINE)
     assert len(epochs) == 2 and all(len(line) < 80 and line.endswith(" s") for line in epochs)
-    told = re.findall(r"about 0:00:\d\d left, measured on the first 4 steps(; .*)?", trained[0])
-    assert told == ["; steps after warm-up take longer", ""]
+    told = re.findall(r"at least 0:00:\d\d left, measured on the first 4 steps( of warm-up)?", trained[0])
+    assert told == [" of warm-up", ""]
     assert "loss" in epochs[1] and "clean" in epochs[1] and "hold-out" in epochs[1]
     assert (trained[1] / "run" / "log.txt").read_text().count("epoch=") == 2  # the rest of the columns
 

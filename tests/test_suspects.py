@@ -118,7 +118,7 @@ def test_plain_cross_entropy_has_a_ranking_too(trained):
 
 def test_margins_are_averaged_over_both_networks_and_all_epochs(trained, monkeypatch):
     config = suspects.settings_for(trained.data, epochs=2, width=8, blocks=(1,), batch_size=4, image_size=12)
-    table, facts = suspects.find(trained.data, config, progress=False)
+    table, facts = suspects.find(trained.data, config)
     given, run_epoch, seen = trained.data.given, Trainer.run_epoch, []
 
     def look(trainer, epoch):
@@ -130,7 +130,7 @@ def test_margins_are_averaged_over_both_networks_and_all_epochs(trained, monkeyp
         return row
 
     monkeypatch.setattr(Trainer, "run_epoch", look)
-    again = suspects.find(trained.data, config, progress=False)[0]
+    again = suspects.find(trained.data, config)[0]
     pd.testing.assert_frame_equal(table, again)
     expected = torch.stack(seen).mean(dim=0).numpy()
     assert table.sort_values("index")["margin"].to_numpy() == pytest.approx(expected, abs=1e-4)
@@ -141,7 +141,7 @@ def test_margins_are_averaged_over_both_networks_and_all_epochs(trained, monkeyp
 def test_a_ranking_that_was_interrupted_goes_on_to_the_same_table(trained, monkeypatch, tmp_path, method):
     small = dict(epochs=3, warm_up=1, steps_per_epoch=2, width=8, blocks=(1,), batch_size=4, image_size=12)
     config = suspects.settings_for(trained.data, method, **small)
-    straight, facts = suspects.find(trained.data, config, progress=False)
+    straight, facts = suspects.find(trained.data, config)
     run_epoch, begun = Trainer.run_epoch, []
 
     def stopped(trainer, epoch):
@@ -152,8 +152,8 @@ def test_a_ranking_that_was_interrupted_goes_on_to_the_same_table(trained, monke
 
     monkeypatch.setattr(Trainer, "run_epoch", stopped)
     with pytest.raises(KeyboardInterrupt):
-        suspects.find(trained.data, config, progress=False, folder=tmp_path / "run")
-    table, after = suspects.find(trained.data, config, progress=False, folder=tmp_path / "run")
+        suspects.find(trained.data, config, folder=tmp_path / "run")
+    table, after = suspects.find(trained.data, config, folder=tmp_path / "run")
     assert begun == [0, 1, 2, 2] and after["accuracy"] == facts["accuracy"]
     pd.testing.assert_frame_equal(table, straight)
 
@@ -168,7 +168,7 @@ def test_a_hold_out_of_ones_own_is_used_and_others_are_drawn_and_told(trained):
 
 def test_held_out_images_are_compared_with_each_other(trained):
     config = suspects.settings_for(trained.data, epochs=1, width=8, blocks=(1,), batch_size=4, image_size=12)
-    table, facts = suspects.find(trained.data, config, progress=False)
+    table, facts = suspects.find(trained.data, config)
     held = np.random.default_rng([config.seed, 0x68656C64]).permutation(24)[: facts["held"]]
     for part in (table[table["index"].isin(held)], table[~table["index"].isin(held)]):
         assert part["margin"].is_monotonic_increasing

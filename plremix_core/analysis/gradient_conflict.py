@@ -27,11 +27,9 @@ class Parts(NamedTuple):
 def contrast_parts(projections: Tensor, mask: Tensor, same_class: Tensor, temperature: float) -> Parts:
     """Split the gradient of FlatNCE into alignment and the repulsion of two kinds of negative pairs.
 
-    Only the gradients of the parts mean something: an anchor is pulled to its positive and pushed from each negative by
-    its weight in the softmax over the negatives. Repulsion is `same` for the pairs that `same_class` (B, B) marks, for
-    the rest `other`. Other arguments as for `losses.similarities`, with two views (B, 2, D) only.
-
-    Source: the paper (arXiv:2402.17589v2) sets out from this conflict and does not measure it.
+    Only their gradients mean something: an anchor is pulled to its positive and pushed from each negative by its weight
+    in the softmax over the negatives. Repulsion is `same` for pairs that `same_class` (B, B) marks, else `other`. Other
+    arguments as for `losses.similarities`, with two views (B, 2, D). The paper does not measure this conflict.
     """
     positives, scaled = losses.similarities(projections, mask, temperature)  # (2B, 1), (2B, 2B)
     require(positives.shape[1] == 1, "projections", "of two views", tuple(projections.shape), "Pass (B, 2, D).")

@@ -68,7 +68,7 @@ def write_page(
         Image.fromarray(image.repeat(3 // image.shape[2], axis=2)).save(buffer, "JPEG", quality=85)
         card["image"] = base64.b64encode(buffer.getvalue()).decode()
     data = dict(files=list(map(readable, files)), given=list(map(int, given)), whole=whole)
-    data["save"] = f"{path.stem}_labels.csv"
+    data |= dict(shown=shown["index"].tolist(), save=f"{path.stem}_labels.csv")
     environment = jinja2.Environment(loader=jinja2.PackageLoader(__package__), autoescape=True, trim_blocks=True)
     page = environment.get_template("review.html").render(
         cards=cards, data=data, names=names, about=about, title=path.stem

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from ..engine.checks import require
 from ..presets import for_folder
 from ..trainer import Trainer
 from . import features
-from .features import margin
 
 Table = pd.DataFrame
 
@@ -29,11 +27,9 @@ Table = pd.DataFrame
 def rank(trainer: Trainer) -> Table:
     """Rank all training images, the most suspect label first; a trainer that has not warmed up is refused.
 
-    Returns a row an image: index (place in the data), file (if the images come from files), given and suggested (names;
-    the suggestion is the argmax of the summed logits of both networks), suggested_number (in [0, C)), p_clean (mean of
-    both networks' splits), confidence (probability of the suggestion), loss (mean of both classifiers' losses against
-    the given label, nats), and wrong (bool) if the true labels are known. Sorted by loss, the largest first, because
-    p_clean is 0 or 1 to many digits away from its boundary (notebook 08).
+    Columns as from `find`, but p_clean (mean of both networks' splits), confidence (probability of the suggestion, the
+    argmax of the summed logits of both networks) and loss (mean of both classifiers', against the given label, nats).
+    Sorted by loss, the largest first, as p_clean is 0 or 1 to many digits away from its boundary (notebook 08).
     """
     least = max(1, trainer.config.warm_up * trainer.config.spec.semi)
     require(trainer.epoch >= least, "training", f"past its warm-up, epoch {least}", trainer.epoch, "Train longer.")
@@ -49,23 +45,19 @@ def rank(trainer: Trainer) -> Table:
 
 def hold_out(data: Dataset, seed: int) -> tuple[Dataset, np.ndarray]:
     """Return the data with a hold-out, their own or a tenth of the training images, and a mask (N,) of the latter."""
-    held = torch.zeros(len(data.given), dtype=torch.bool)
+    size = len(data.given)
+    held = torch.zeros(size, dtype=torch.bool)
     if len(data.holdout_given):
         return data, held.numpy()
-    count = max(1, min(max(len(held) // 10, min(100, len(held) // 5)), 2000))
-    held[np.random.default_rng([seed, 0x68656C64]).permutation(len(held))[:count]] = True
+    count = max(1, min(max(size // 10, min(100, size // 5)), 2000))
+    held[np.random.default_rng([seed, 0x68656C64]).permutation(size)[:count]] = True
     aside = dict(holdout_images=_of(data.images, held), holdout_given=data.given[held])
     notes = (*data.notes, "the hold-out is drawn from the training images; all of them are ranked")
     return dataclasses.replace(_kept(data, ~held), notes=notes, **aside), held.numpy()
 
 
 def find(
-    data: Dataset,
-    config: Config,
-    *,
-    folder: Path | None = None,
-    progress: bool = True,
-    on_start: Callable[[Trainer], None] = lambda trainer: None,
+    data: Dataset, config: Config, *, folder: Path | None = None, on_start: Callable = lambda trainer: None
 ) -> tuple[Table, dict]:
     """Train on the images that are not held out and rank the labels of all of them, the most suspect first.
 
@@ -74,10 +66,10 @@ def find(
     with the others that were, as margins are smaller there. A training that was interrupted in `folder` goes on there;
     `on_start` is called with the trainer.
 
-    The table has the columns index, file (if there are files), given, suggested, suggested_number (in [0, C)),
-    probability (mean of what the networks give to the suggestion), margin (nats) and wrong (if the true labels are
-    known). The facts are held (number of images held out), accuracy (share of them whose given label is predicted),
-    chance (share of the commonest class) and seconds.
+    Columns of the table: index, file (if there are files), given, suggested, suggested_number (in [0, C)), probability
+    (mean of what the networks give to the suggestion), margin (nats), wrong (if the true labels are known). Facts: held
+    (number of images held out), accuracy (share of them whose given label is predicted), chance (that of the commonest
+    class).
     """
     (part, held), given = hold_out(data, config.seed), data.given.numpy()
     begun = folder is not None and any(folder.glob("epoch-*.pt"))
@@ -86,21 +78,19 @@ def find(
 
     def add(trainer: Trainer, row: dict) -> None:
         nonlocal sums
-        start = time.perf_counter()
         logits = [trainer.predict(net, data.images)[0].float().cpu() for net in trainer.nets]
-        found = [np.column_stack([margin(one.numpy(), given), one.softmax(dim=1)]) for one in logits]
+        found = [np.column_stack([features.margin(one.numpy(), given), one.softmax(dim=1)]) for one in logits]
         sums = np.mean(found, axis=0) + (0.0 if config.spec.semi else sums)
         if folder is not None:
             np.save(folder / f"sums-{trainer.epoch}.npy", sums)
-        row["seconds"] += time.perf_counter() - start
 
     on_start(trainer)
-    history = trainer.fit(progress=progress, on_epoch=add).table
+    history = trainer.fit(on_epoch=add).table
     margins, *p = (sums / (1 if config.spec.semi else config.epochs)).T
     table = _tabulate(data, np.argmax(p, axis=0), probability=np.max(p, axis=0), margin=margins)
     place = pd.Series(margins).groupby(held).rank(pct=True).argsort(kind="stable")
-    facts = dict(held=len(part.holdout_given), accuracy=history["holdout_accuracy"].iloc[-1])
-    facts |= dict(chance=np.bincount(given).max() / len(given), seconds=history["seconds"].sum())
+    accuracy, chance = history["holdout_accuracy"].iloc[-1], np.bincount(given).max() / len(given)
+    facts = dict(held=len(part.holdout_given), accuracy=accuracy, chance=chance)
     return table.iloc[place].reset_index(drop=True), facts
 
 
@@ -115,9 +105,8 @@ def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> T
 
 def settings_for(data: Dataset, method: str = "ce", **changes: object) -> Config:
     """Settings of `find` for images whose noise nobody knows; the steps follow the number of images, 16 passes."""
-    passes = 0 if method == "ce" else 40
-    steps = changes.pop("steps_per_epoch", max(passes, 20, len(data.given) // 64))
-    return for_folder(data.num_classes, method=method, steps_per_epoch=steps, **changes)
+    steps = dict(steps_per_epoch=max(20 if method == "ce" else 40, len(data.given) // 64))
+    return for_folder(data.num_classes, method=method, **(steps | changes))
 
 
 def image_features(images: torch.Tensor | ImageFiles, side: int = 32, cell: int = 4, bins: int = 8) -> np.ndarray:
@@ -139,9 +128,8 @@ def image_features(images: torch.Tensor | ImageFiles, side: int = 32, cell: int 
 def cross_check(table: Table, data: Dataset, seed: int = 0) -> tuple[Table, float]:
     """Add the rankings of `features.rank` by `image_features` to a table of `find`.
 
-    New columns: rank (1 = most suspect), rank_features, rank_votes, and agree: how many of the three (network,
-    regression, neighbours) prefer another class than the given one. Also returns the accuracy of the regression on
-    given labels of images that it was not fitted on.
+    New columns: rank (1 = most suspect), rank_features, rank_votes, and agree: how many of network, regression and
+    neighbours prefer another class than the given one. Also returns the accuracy of the regression on given labels.
     """
     given = data.given.numpy()
     second = features.rank(Features(image_features(data.images), given, data.class_names), seed)

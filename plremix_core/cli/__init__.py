@@ -15,11 +15,9 @@ from click.core import ParameterSource
 from ..engine.checks import require
 from ..engine.plain_yaml import read_yaml as read_value  # a value of an option: a number, a word, a list
 
-FIRST = 21  # steps that the length of a training is told by
 PLACE = click.Path(path_type=Path)
-FOLDER, FILE = (
-    click.Path(path_type=Path, exists=True, **kind) for kind in (dict(file_okay=False), dict(dir_okay=False))
-)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 COMMANDS = {  # name: the file that has it, and what it does
     "train": ("train", "Train one method on one data set."),
     "suspects": ("suspects", "Rank the labels of a folder, of features or of a run by how suspect they are."),
@@ -93,21 +91,21 @@ def stoppable(how: str) -> Iterator[None]:
 
 
 def tell_time(trainer: object) -> None:
-    """Say how long a training will take, as soon as its first steps are made, and again after its warm-up."""
+    """Say how long the steps of a training will take, once the first are made, and again after its warm-up."""
     from tqdm import tqdm
 
     config, seen = trainer.config, defaultdict(list)
     steps = 2 * (config.steps_per_epoch or max(1, len(trainer.given) // (2 * config.batch_size)))  # of both networks
+    enough = min(steps, 21)
 
     def made(*_: object) -> None:
         warms_up = trainer.epoch < config.warm_up * config.spec.semi
         times = seen[warms_up]
         times.append(time.perf_counter())
-        if len(times) == min(steps, FIRST):
-            pace = (times[-1] - times[0]) / (len(times) - 1)
+        if len(times) == enough:
+            pace = (times[-1] - times[0]) / (enough - 1)
             left = timedelta(seconds=round(pace * steps * (config.epochs - trainer.epoch)))
-            longer = "; steps after warm-up take longer" * warms_up
-            tqdm.write(f"about {left} left, measured on the first {len(times)} steps{longer}")
+            tqdm.write(f"at least {left} left, measured on the first {enough} steps" + " of warm-up" * warms_up)
 
     for optimizer in trainer.optimizers:
         optimizer.register_step_post_hook(made)

@@ -14,8 +14,9 @@ from ..data.features import read_features
 from ..engine.checks import require
 from . import PLACE, read_value, refuse, require_outside, stoppable, tell_time
 
-COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; both lines: data/results/suspects.csv
-RECORDED = """Recorded average precision of this ranking, of the features alone and of PLReMix (three seeds each):
+COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; all from data/results/suspects.csv
+RECORDED = f"""\
+--method plremix takes {COST} times as long. Recorded average precision of this ranking, of features and of PLReMix:
 random errors 0.89, 0.92 and 0.94; similar classes 0.41, 0.37 and 0.40; labels of people 0.65, 0.64 and 0.61."""
 
 
@@ -33,9 +34,8 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
 
     Class folders: a network is trained and cross-checked with simple features; written are suspects_NAME.csv and a page
     suspects_NAME.html, on which you keep, relabel or drop, and which saves a file for train --label-file and for clean.
-    The CSV has path, given label, suggestion and its probability, places in three rankings and `agree`: how many of
-    network, regression and neighbours prefer another class. Features (.npy, or .csv with a column a feature) are ranked
-    without a network, a run (--out of train) by its own networks.
+    The column `agree` says how many of network, regression and neighbours prefer another class. Features (.npy, or .csv
+    with a column a feature) are ranked without a network, a run (--out of train) by its own networks.
 
     \b
     plremix suspects photos                             ranks photos/<class>/*.jpg; goes on where it was stopped
@@ -106,7 +106,7 @@ def _rank_images(source: Path, layout: folders.Layout, out: Path, show: int, met
         table, facts = analysis.suspects.find(whole, config, folder=kept, on_start=tell_time)
     table, second = analysis.suspects.cross_check(table, whole, config.seed)
     shutil.rmtree(kept)
-    held, accuracy, chance, seconds = facts.values()
+    held, accuracy, chance = facts.values()
     click.echo(
         f"given label predicted: network {accuracy:.1%} of {held} held-out images; regression on gradient histograms "
         f"{second:.1%} (five folds); the commonest class alone {chance:.1%}"
@@ -126,7 +126,7 @@ def _rank_images(source: Path, layout: folders.Layout, out: Path, show: int, met
     click.echo(f"{about[1]}\nwritten: {out}")
     _write_page(out.with_suffix(".html"), shown, source, layout, about, True)
     if method == "ce":
-        click.echo(f"--method plremix would take about {COST * seconds / 60:.0f} minutes. {RECORDED}")
+        click.echo(RECORDED)
 
 
 def _first(totals: np.ndarray) -> str:
@@ -149,7 +149,6 @@ def _write_page(
 
 
 def _draw_check(source: Path, layout: folders.Layout, out: Path, count: int) -> None:
-    """Write a page of images at random."""
     given = np.array([label for _, label in layout.train])
     index = np.sort(np.random.default_rng([0, 0x63]).permutation(len(given))[:count])
     shown = pd.DataFrame(dict(index=index, suggested_number=given[index], probability=0.0))
@@ -158,7 +157,6 @@ def _draw_check(source: Path, layout: folders.Layout, out: Path, count: int) -> 
 
 
 def _read_check(layout: folders.Layout, out: Path, saved: Path) -> None:
-    """Say what a page of images at random tells of all."""
     seen = analysis.review.read_reviewed(saved, [file for file, _ in layout.train])
     share, low, high = analysis.review.rate(seen)
     click.echo(f"{share:.1%} of the labels are wrong (95 % interval {low:.1%} to {high:.1%}, {len(seen)} images)")
