@@ -131,7 +131,7 @@ def test_ctrl_c_stops_the_notebooks_that_run_and_starts_no_other(tmp_path, monke
         while wanted():
             time.sleep(0.01)
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run_notebook", run_notebook)
