@@ -76,8 +76,8 @@ def test_a_row_by_hand(tmp_path):
     assert row["each"] == pytest.approx(list(UP)) and row["seeds"] == 3
     assert row["peak"] == pytest.approx(0.125) and (row["study"], row["noise"]) == ("s", "worse")
     assert (row["verdict"], row["counts"]) == ("supported", True)
-    words = "Test accuracy in points, last ten epochs (plugin: the last three of twelve). Supported: s worse +2.5 ± 1.2 (n = 3, peak +12.5)."
-    assert judged(tmp_path, "s")[1] == words
+    words = "Supported: s worse +2.5 ± 1.2 (n = 3, peak +12.5)."
+    assert judged(tmp_path, "s")[1] == f"{MEASURES['last']}. {words}"
 
 
 def test_two_seeds_have_a_range_and_no_interval(tmp_path):
@@ -106,7 +106,8 @@ def test_missing_runs_leave_their_seeds_out(tmp_path):
 
 def test_a_missing_study_decides_nothing_and_is_named(tmp_path):
     write(tmp_path, "s", {"worse": UP})
-    assert judged(tmp_path, "s", "t")[0] == "supported" and "Studies not recorded yet: t." in judged(tmp_path, "s", "t")[1]
+    verdict, evidence = judged(tmp_path, "s", "t")
+    assert verdict == "supported" and "Studies not recorded yet: t." in evidence
     assert judged(tmp_path, "t")[0] == UNDECIDED
 
 
