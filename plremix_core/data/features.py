@@ -34,14 +34,13 @@ def from_features(values: object, labels: object) -> Features:
 
 def read_features(file: Path, labels: Path | None) -> Features:
     """Read an .npy, or a .csv with one heading a column; `labels` is an .npy or .csv, or None for a column `label`."""
-    table, found = _read(file), None if labels is None else _read(labels)
-    there = found is not None or "label" in table
+    table = _read(file)
+    there = labels is not None or "label" in table
     require(there, "labels", "given", None, "Add --labels FILE, or a column label to the .csv.")
-    found = table.pop("label") if found is None else found
-    if isinstance(found, pd.DataFrame):
-        lone = "label" in found or len(found.columns) == 1
-        require(lone, str(labels), "a table with one column, or one named label", list(found), "Name it.")
-        found = found["label" if "label" in found else found.columns[0]]
+    known = table if labels is None else _read(labels)
+    lone = "label" in known or len(known.columns) == 1
+    require(lone, str(labels), "a table with one column, or one named label", list(known), "Name it.")
+    found = known.pop("label" if "label" in known else known.columns[0])
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     require(not text, f"columns of {file}", "numbers", text, "Drop them, or encode them as numbers.")
     return from_features(table.to_numpy(), found)

@@ -37,14 +37,14 @@ def from_folder(
     Images that need more than `memory` bytes, by default half of what is free, stay in their files and are read while
     training.
     """
+    made = dict(train=train, test=test, validation=validation, image_size=image_size, class_names=class_names)
     root = Path(root).absolute()
+    made |= dict(root=str(root), name=name or root.name)
     layout = folders.own(root, train, test, class_names, validation)
     for note in layout.notes:
         if note.startswith("left out") and folders.LEFT_BEHIND not in note:
             warnings.warn(note, stacklevel=2)
-    made = dict(train=train, test=test, validation=validation, image_size=image_size, class_names=class_names)
-    data = _open_layout(name or root.name, root, layout, image_size)
-    made |= dict(root=str(root), name=data.name)
+    data = _open_layout(made["name"], root, layout, image_size, catalogue.SOURCES["folder"])
     return read_images(dataclasses.replace(data, source=made), memory)
 
 
@@ -63,47 +63,42 @@ def load(
 
 def _open(name: str, folder: str | Path | None, image_size: int | None) -> Dataset:
     """Make a data set of the catalogue, or of an .npz; images in files are not read."""
-    if name.endswith(".npz"):
-        arrays = catalogue.read_npz(Path(name))
-        names = arrays.pop("class_names", None)
-        arrays = [arrays.get(part) for part in catalogue.PARTS]
-        return from_arrays(*arrays, names, true=arrays[1], name=Path(name).stem)
-    known = ", ".join(catalogue.SOURCES)
+    own = name.endswith(".npz")
     remedy = "For your own use a path that ends in .npz, data.from_arrays or data.from_folder."
-    require(name in catalogue.SOURCES, "dataset", f"one of {known}", name, remedy)
-    source = catalogue.SOURCES[name]
+    require(own or name in catalogue.SOURCES, "dataset", f"one of {', '.join(catalogue.SOURCES)}", name, remedy)
+    source = catalogue.Source() if own else catalogue.SOURCES[name]
     place = catalogue.FOLDER if folder is None else Path(folder)
     if source.layout:
         place = place / name if folder is None else place
         size = source.image_size if image_size is None else image_size
-        return _open_layout(name, place, source.layout(place), size, source.statistics, source.true_labels)
-    arrays = catalogue.read_arrays(name, place)
-    true = arrays["train_labels"] if source.true_labels else None
-    given = [arrays[part] for part in catalogue.PARTS]
-    return from_arrays(*given, source.class_names, true=true, name=name, statistics=source.statistics)
+        return _open_layout(name, place, source.layout(place), size, source)
+    arrays = catalogue.read_npz(Path(name)) if own else catalogue.read_arrays(name, place)
+    parts = [arrays.get(part) for part in catalogue.PARTS]
+    names = arrays.get("class_names", source.class_names or None)
+    name = Path(name).stem if own else name
+    true = parts[1] if source.true_labels else None
+    return from_arrays(*parts, names, true=true, name=name, statistics=source.statistics)
 
 
-def _open_layout(
-    name: str, root: Path, layout: folders.Layout, size: int, statistics: tuple | None = None, true_labels: bool = False
-) -> Dataset:
+def _open_layout(name: str, root: Path, layout: folders.Layout, size: int, source: catalogue.Source) -> Dataset:
     """Make a data set of images in files, of which only some are read, to measure mean and deviation."""
     names, *parts, notes = layout
     paths = [[path for path, _ in pairs] for pairs in parts]
     require(bool(paths[0]), "training images", "at least one", str(root), "Is the data set whole?")
     try:
-        shape = None if size else ImageFiles(root, paths[0], 0).shape
-        train, test, holdout = (ImageFiles(root, below, size, shape=shape) for below in paths)
+        train = ImageFiles(root, paths[0], size)
+        test, holdout = (ImageFiles(root, below, size, shape=train.shape) for below in paths[1:])
         some = torch.linspace(0, len(train) - 1, min(SAMPLED, len(train))).long()
-        mean, std = statistics or measure(train[some])
+        mean, std = source.statistics or measure(train[some])
     except ValueError:
         require_readable(root, sum(paths, []))  # names all, not the first one
         raise
     given, test_labels, holdout_given = (torch.tensor([c for _, c in pairs], dtype=torch.int64) for pairs in parts)
-    true = given if true_labels else None
+    true = given if source.true_labels else None
     where = f"read from {root}" + (f" and made {size} x {size} pixels: the middle square, resized" if size else "")
     return Dataset(
         name, train, given, true, test, test_labels, names, mean, std, holdout, holdout_given,
-        notes=(where, *notes), own=statistics is None,
+        notes=(where, *notes), own=source.statistics is None,
     )  # fmt: skip
 
 
@@ -114,17 +109,16 @@ def read_images(data: Dataset, memory: int | None = None, device: str = "auto") 
     parts = {part: getattr(data, part) for part in ("images", "test_images", "holdout_images")}
     origin = data.images.signature() + data.test_images.signature()
     limit, kept = memory_limit(device) if memory is None else memory, {}
-    for part, files in parts.items():
-        if files.shape.numel() <= limit:
-            try:
+    try:
+        for part, files in parts.items():
+            if files.shape.numel() <= limit:
                 kept[part] = in_memory(files)
-            except ValueError:
-                require_readable(data.images.root, sum((files.paths for files in parts.values()), []))
-                raise
-            limit -= files.shape.numel()
-    if data.own:
-        for part in parts.keys() - kept.keys():
-            require_readable(parts[part].root, parts[part].paths)
+                limit -= files.shape.numel()
+            elif data.own:
+                require_readable(files.root, files.paths)
+    except ValueError:
+        require_readable(data.images.root, sum((files.paths for files in parts.values()), []))
+        raise
     return dataclasses.replace(data, **kept, origin=origin, files=tuple(data.images.paths))
 
 
@@ -142,7 +136,7 @@ def prepare(settings: object, folder: str | Path | None = None, *, memory: int |
 
 def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
     """What `prepare` returns, before images of files are read: enough for `describe`."""
-    whole, kept = _open(settings.dataset, folder, settings.image_size), None
+    whole = _open(settings.dataset, folder, settings.image_size)
     if settings.noise == "none" and settings.dataset.endswith(".npz"):
         whole = dataclasses.replace(whole, true=None)  # nobody said that they are right
     labels = whole.given if whole.true is None else whole.true
@@ -150,28 +144,26 @@ def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
         order = whole.images.paths if isinstance(whole.images, ImageFiles) else ()
         given = label_files.read(settings.label_file, len(labels), whole.num_classes, order, whole.class_names)
         whole = dataclasses.replace(whole, given=torch.from_numpy(given))
-        kept = (whole.given >= 0).nonzero()[:, 0]  # others are dropped by the file
-        labels = labels[kept]
-    count, holdout = len(labels), settings.holdout
-    size = settings.train_size or count - holdout
-    known = catalogue.SOURCES[settings.dataset].known if settings.dataset in catalogue.SOURCES else (0, 0, 0)
+    kept = (whole.given >= 0).nonzero()[:, 0]  # others are dropped by the file
+    count, unused, holdout = len(kept), len(whole.holdout_images), settings.holdout
+    known = catalogue.SOURCES.get(settings.dataset, catalogue.Source()).known
     catalogue.require_fits(settings, whole.num_classes, count, known[2])
-    chosen = _draw_balanced(labels.numpy(), size + holdout, np.random.default_rng([settings.seed, 0x64617461]))
-    chosen = chosen if kept is None else kept[chosen]
+    size = settings.train_size or count - holdout
+    rng = np.random.default_rng([settings.seed, 0x64617461])
+    chosen = kept[_draw_balanced(labels[kept].numpy(), size + holdout, rng)]
     images = _select(whole.images, chosen)
     given = _corrupt(settings, whole, chosen, images, folder)
-    true = None if whole.true is None else whole.true[chosen[:size]]
     nominal = f", nominal rate {settings.rate:.0%}" if settings.noise in noise.RATED else ""
     notes = [f"noise: {settings.noise}{nominal}"] * (settings.noise != "none")
     notes += [f"left out: {len(whole.given) - count} images without a label"] * (count < len(whole.given))
-    part = dataclasses.replace(whole, images=_select(images, slice(size)), given=given[:size], true=true)
     if holdout:
-        held = _select(images, slice(size, None))
-        unused = len(whole.holdout_images)
-        notes += [f"not used: {unused} validation images, as holdout = {holdout} are set aside"] if unused else []
-        part = dataclasses.replace(part, holdout_images=held, holdout_given=given[size:])
-    source = {} if folder is None else {"folder": str(Path(folder).absolute())}
-    return dataclasses.replace(part, notes=(*whole.notes, *notes), source=source or {"folder": None})
+        notes += [f"not used: {unused} validation images, as holdout = {holdout} are set aside"] * (unused > 0)
+        held = dict(holdout_images=_select(images, slice(size, None)), holdout_given=given[size:])
+        whole = dataclasses.replace(whole, **held)
+    true = None if whole.true is None else whole.true[chosen[:size]]
+    source = {"folder": None if folder is None else str(Path(folder).absolute())}
+    part = dict(images=_select(images, slice(size)), given=given[:size], true=true)
+    return dataclasses.replace(whole, **part, notes=(*whole.notes, *notes), source=source)
 
 
 def reopen(settings: object, source: dict, folder: str | Path | None = None) -> Dataset:
@@ -180,14 +172,11 @@ def reopen(settings: object, source: dict, folder: str | Path | None = None) -> 
         return load(str(folder))
     remedy = "Pass --data FILE.npz with the arrays of catalogue.PARTS; in Python Trainer.resume(folder, data=...)."
     require(bool(source), "data of the run", "images in files or a known set", "arrays of Python", remedy)
-    try:
-        if "root" in source:
-            return from_folder(**(source | ({} if folder is None else {"root": folder})))
-        return prepare(settings, source["folder"] if folder is None else folder)
-    except ValueError as error:
-        if "one that exists" not in str(error) or folder is not None:
-            raise
-        raise ValueError(f"{error} If the data have moved, say where: --images FOLDER or --data FOLDER.") from error
+    key = "root" if "root" in source else "folder"
+    place = source[key] if folder is None else folder
+    remedy = "If the data have moved, say where: --images FOLDER or --data FOLDER."
+    require(place is None or Path(place).exists(), "folder of the data", "one that exists", str(place), remedy)
+    return from_folder(**source | {key: place}) if key == "root" else prepare(settings, place)
 
 
 def _select(images: Tensor | ImageFiles, index: Tensor | slice) -> Tensor | ImageFiles:
@@ -196,18 +185,16 @@ def _select(images: Tensor | ImageFiles, index: Tensor | slice) -> Tensor | Imag
 
 def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, folder: str | Path | None) -> Tensor:
     """Return the given labels (n,) of the chosen samples (n,), whose images are `images`."""
-    kind, classes = settings.noise, whole.num_classes
+    kind = settings.noise
     if kind in ("none", "file"):
         return whole.given[chosen]
-    known = whole.true is not None
-    require(known, "noise", f"none or file on {whole.name}", kind, "Its true labels are not known.")
+    require(whole.true is not None, "noise", f"none or file on {whole.name}", kind, "Its true labels are not known.")
     if kind in noise.HUMAN:
         place = catalogue.FOLDER if folder is None else Path(folder)
         place = place.parent if place.suffix == ".npz" else place
         return torch.from_numpy(label_files.human(kind, whole.name, place, whole.true.numpy()))[chosen]
-    true = whole.true[chosen].numpy()
-    given = noise.corrupt(true, kind, settings.rate, classes, whole.name, settings.seed, images)
-    return torch.from_numpy(given)
+    drawn = whole.true[chosen].numpy(), kind, settings.rate, whole.num_classes, whole.name, settings.seed, images
+    return torch.from_numpy(noise.corrupt(*drawn))
 
 
 def _draw_balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
