@@ -21,7 +21,7 @@ ROLES = dict.fromkeys(("train", "training", "trn"), "train")
 ROLES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "holdout"), "val")
 ROLES |= dict.fromkeys(("test", "testing", "tst"), "test")
 USES = {"train": "trained on", "val": "the hold-out", "test": "the test set"}
-SPLIT = re.compile(rf"(?:images?[ _-]?)?({'|'.join(ROLES)})(?:[ _-]?(?:set|data|images?|imgs?|split|(?:19|20)\d\d))?")
+DECORATION = re.compile(r"images?|imgs?|data|set|split|(19|20)\d\d|[ _-]")  # of the name of a part
 Pairs = list[tuple[str, int]]  # path of an image below the folder of the set, and its label
 
 
@@ -37,8 +37,7 @@ class Layout(NamedTuple):
 
 def split_named(name: str) -> str:
     """Tell which part of a split a folder's name speaks of: train, val, test or "" for none of them."""
-    found = SPLIT.fullmatch(name.lower())
-    return ROLES[found[1]] if found else ""
+    return ROLES.get(DECORATION.sub("", name.lower()), "")
 
 
 def folders_in(place: Path) -> list[str]:
@@ -176,7 +175,6 @@ def own(
 
 def tiny_imagenet(root: Path) -> Layout:
     """Layout of Tiny-ImageNet: train/<wnid>/images/*.JPEG, val/images/ with val/val_annotations.txt, words.txt."""
-    _require_inside(root, "train")
     train, wnids, notes = class_folders(root, "train", tuple(folders_in(root / "train")) or None)
     rows = [(line.split() + [""])[:2] for line in _read_lines(root, "val/val_annotations.txt")]
     labels, _ = number([wnid for _, wnid in rows], wnids, lambda i: f"class of {rows[i][0]} in val_annotations.txt")
@@ -222,10 +220,6 @@ def _read_lines(root: Path, name: str) -> list[str]:
 
 
 def _read(root: Path, name: str) -> str:
-    _require_inside(root, name)
-    return read_text(root / name)
-
-
-def _require_inside(root: Path, name: str) -> None:
     found = (root / name).exists()
     require(found, "folder", f"the data set's, with {name} inside", str(root), "See data/README.md for the layout.")
+    return read_text(root / name)
