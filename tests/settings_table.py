@@ -1,8 +1,8 @@
 """The table of all settings: `python tests/settings_table.py` writes it to data/settings.md."""
 
-import json
+import click
 
-from plremix_core.cli.train import FIELDS, describe_field
+from plremix_core.cli.train import Field, train
 from plremix_core.engine.files import ROOT
 
 PAGE = ROOT / "data" / "settings.md"
@@ -17,8 +17,11 @@ Options of `plremix train` and arguments of `preset`, with the paper's values fo
 
 def tabulate() -> str:
     """The page, with a row a setting, in the order of the help."""
-    rows = [(f.metadata["group"], f"`{f.name}`", f"`{json.dumps(f.default)}`", describe_field(f)) for f in FIELDS]
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    rows, context = [], click.Context(train)
+    for option in (option for option in train.params if isinstance(option, Field)):
+        meaning, _, default = option.get_help_record(context)[1].removesuffix("]").partition("  [default: ")
+        rows.append(f"| {option.group} | `{option.name}` | `{default}` | {meaning} |\n")
+    return HEAD + "".join(rows)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_one_command_ranks_a_folder_and_says_how_far_to_trust_it(photos, tmp_pat
     table = pd.read_csv(tmp_path / "s.csv")
     assert all((photos / file.lstrip("'")).is_file() for file in table["file"])
     assert {"given", "suggested", "probability", "rank", "rank_features", "rank_votes", "agree"} <= set(table)
-    said = ["120 training images of 3 classes", "hold-out: 24 images", "all of them are ranked", "at least 0:00:0"]
+    said = ["120 training images of 3 classes", "hold-out: 24 images", "all are ranked", "at least 0:00:0"]
     for one in (*said, "of 24 held-out images", "commonest class alone 33.3%", "--check 100"):
         assert one in result.output, result.output
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["s.csv", "s.html"]

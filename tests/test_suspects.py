@@ -162,7 +162,7 @@ def test_a_hold_out_of_ones_own_is_used_and_others_are_drawn_and_told(trained):
     part, held = suspects.hold_out(trained.data, 0)
     assert (len(part.given), len(part.holdout_given), held.sum()) == (20, 4, 4)
     assert torch.equal(part.holdout_images, trained.data.images[torch.from_numpy(held)])
-    assert "hold-out: 4 images" in data.describe(part) and "all of them are ranked" in data.describe(part)
+    assert "hold-out: 4 images" in data.describe(part) and "all are ranked" in data.describe(part)
     assert suspects.hold_out(part, 0)[0] is part and not suspects.hold_out(part, 0)[1].any()
 
 

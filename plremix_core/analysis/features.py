@@ -40,10 +40,9 @@ def rank(features: Features, seed: int = 0) -> pd.DataFrame:
     votes = np.stack([((given[near] == c) & keep).sum(axis=1) for c in range(len(names))], axis=1) / count  # (N, C)
     found = dict(suggested=p.argmax(axis=1), probability=p.max(axis=1), margin=margin(np.log(p.clip(1e-12)), given))
     table = pd.DataFrame(found | dict(votes=votes[np.arange(len(given)), given], neighbours=votes.argmax(axis=1)))
-    places = {
-        f"rank{name}": table[by].rank(method="first").astype(int) for name, by in (("", "margin"), ("_votes", "votes"))
-    }
-    return table.assign(**places, agree=(table[["suggested", "neighbours"]].to_numpy() != given[:, None]).sum(axis=1))
+    table["rank"], table["rank_votes"] = (table[by].rank(method="first").astype(int) for by in ("margin", "votes"))
+    table["agree"] = (table[["suggested", "neighbours"]].to_numpy() != given[:, None]).sum(axis=1)
+    return table
 
 
 def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:

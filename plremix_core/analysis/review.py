@@ -17,6 +17,7 @@ from ..data.words import readable
 from ..engine.checks import require
 from ..engine.files import write_atomic
 
+TEMPLATE = Path(__file__).parent / "templates" / "review.html"
 TEXT = ("file", "given", "suggested", "predicted")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a cell that begins so is run as a formula by spreadsheets
 
@@ -69,10 +70,8 @@ def write_page(
         card["image"] = base64.b64encode(buffer.getvalue()).decode()
     data = dict(files=list(map(readable, files)), given=list(map(int, given)), whole=whole)
     data |= dict(shown=shown["index"].tolist(), save=f"{path.stem}_labels.csv")
-    environment = jinja2.Environment(loader=jinja2.PackageLoader(__package__), autoescape=True, trim_blocks=True)
-    page = environment.get_template("review.html").render(
-        cards=cards, data=data, names=names, about=about, title=path.stem
-    )
+    template = jinja2.Template(TEMPLATE.read_text("utf-8"), autoescape=True, trim_blocks=True)
+    page = template.render(cards=cards, data=data, names=names, about=about, title=path.stem)
     write_atomic(path, page.encode("utf-8", "backslashreplace"))
 
 

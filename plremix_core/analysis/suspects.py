@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,9 +50,10 @@ def hold_out(data: Dataset, seed: int) -> tuple[Dataset, np.ndarray]:
         return data, held.numpy()
     count = max(1, min(max(size // 10, min(100, size // 5)), 2000))
     held[np.random.default_rng([seed, 0x68656C64]).permutation(size)[:count]] = True
-    aside = dict(holdout_images=_of(data.images, held), holdout_given=data.given[held])
-    notes = (*data.notes, "the hold-out is drawn from the training images; all of them are ranked")
-    return dataclasses.replace(_kept(data, ~held), notes=notes, **aside), held.numpy()
+    aside = _kept(data, held)
+    notes = (*data.notes, "the hold-out is drawn from the training images; all are ranked")
+    new = dict(holdout_images=aside.images, holdout_given=aside.given, notes=notes)
+    return dataclasses.replace(_kept(data, ~held), **new), held.numpy()
 
 
 def find(
@@ -115,7 +115,7 @@ def image_features(images: torch.Tensor | ImageFiles, side: int = 32, cell: int 
     for part in images.split(512):
         small = V.resize(part.cpu().float() / 255, [side, side], antialias=True)
         dy, dx = torch.gradient(small.mean(dim=1), dim=(1, 2))
-        place = torch.atan2(dy, dx).remainder(math.pi) * bins / math.pi  # direction without sign, in bins
+        place = torch.atan2(dy, dx).remainder(torch.pi) * bins / torch.pi  # direction without sign, in bins
         low, strength = place.floor(), torch.hypot(dx, dy)
         weights = [(low % bins == b) * (1 + low - place) + ((low + 1) % bins == b) * (place - low) for b in range(bins)]
         cells = F.avg_pool2d(torch.stack([weight * strength for weight in weights], dim=1), cell)  # (n, bins, 8, 8)
@@ -153,12 +153,8 @@ def cleaned(data: Dataset, table: Table, count: int, how: str = "drop") -> Datas
     return _kept(data, torch.ones(len(data.given), dtype=torch.bool).index_fill(0, index, False))
 
 
-def _of(images: torch.Tensor | ImageFiles, mask: torch.Tensor) -> torch.Tensor | ImageFiles:
-    return images.subset(mask) if isinstance(images, ImageFiles) else images[mask]
-
-
 def _kept(data: Dataset, kept: torch.Tensor) -> Dataset:
     """The part of the training images that a mask (N,) selects."""
-    part = dict(images=_of(data.images, kept), given=data.given[kept])
-    part |= dict(true=None if data.true is None else data.true[kept])
+    images = data.images.subset(kept) if isinstance(data.images, ImageFiles) else data.images[kept]
+    part = dict(images=images, given=data.given[kept], true=None if data.true is None else data.true[kept])
     return dataclasses.replace(data, files=tuple(itertools.compress(data.files, kept.tolist())), **part)

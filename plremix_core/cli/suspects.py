@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .. import analysis, data
-from ..data import folders
 from ..data.features import read_features
+from ..data.folders import Layout, own
 from ..engine.checks import require
 from . import PLACE, read_value, refuse, require_outside, stoppable, tell_time
 
@@ -56,7 +56,7 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
         _rank_features(source, labels, out)
     else:
         require_outside(out, source)
-        layout = folders.own(source)
+        layout = own(source)
         if check is None:
             _rank_images(source, layout, out, show, method, dict(changes))
         elif check.isdecimal():
@@ -96,7 +96,7 @@ def _require_signal(accuracy: float, chance: float, count: int, remedy: str) -> 
     require(found, "prediction", f"{rule}, or a ranking means nothing", f"{accuracy:.1%} of held-out labels", remedy)
 
 
-def _rank_images(source: Path, layout: folders.Layout, out: Path, show: int, method: str, changes: dict) -> None:
+def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str, changes: dict) -> None:
     whole = data.load("folder", source, image_size=changes.get("image_size"))
     config = analysis.suspects.settings_for(whole, method, **changes)
     part, _ = analysis.suspects.hold_out(whole, config.seed)
@@ -135,9 +135,7 @@ def _first(totals: np.ndarray) -> str:
     return ", ".join(f"{totals[k - 1]:.0f} of {k}" for k in places)
 
 
-def _write_page(
-    page: Path, shown: pd.DataFrame, source: Path, layout: folders.Layout, about: list[str], whole: bool
-) -> None:
+def _write_page(page: Path, shown: pd.DataFrame, source: Path, layout: Layout, about: list[str], whole: bool) -> None:
     from ..data.image_files import ImageFiles
 
     files, given = zip(*layout.train)
@@ -148,7 +146,7 @@ def _write_page(
     click.echo(f"written: {page}; open it, look at the images, save, and give what it saves to plremix {then}")
 
 
-def _draw_check(source: Path, layout: folders.Layout, out: Path, count: int) -> None:
+def _draw_check(source: Path, layout: Layout, out: Path, count: int) -> None:
     given = np.array([label for _, label in layout.train])
     index = np.sort(np.random.default_rng([0, 0x63]).permutation(len(given))[:count])
     shown = pd.DataFrame(dict(index=index, suggested_number=given[index], probability=0.0))
@@ -156,7 +154,7 @@ def _draw_check(source: Path, layout: folders.Layout, out: Path, count: int) -> 
     _write_page(out.with_name(f"{out.stem}_check.html"), shown, source, layout, about, False)
 
 
-def _read_check(layout: folders.Layout, out: Path, saved: Path) -> None:
+def _read_check(layout: Layout, out: Path, saved: Path) -> None:
     seen = analysis.review.read_reviewed(saved, [file for file, _ in layout.train])
     share, low, high = analysis.review.rate(seen)
     click.echo(f"{share:.1%} of the labels are wrong (95 % interval {low:.1%} to {high:.1%}, {len(seen)} images)")

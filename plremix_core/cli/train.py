@@ -41,27 +41,23 @@ class Field(click.Option):
 
     def __init__(self, field: dataclasses.Field) -> None:
         flag, plain = "--" + field.name.replace("_", "-"), field.type in (bool, int, float, str)
-        names = [f"{flag}/--no-{flag[2:]}" if field.type is bool else flag]
-        names += ["--limit-train"] if field.name == "train_size" else []
-        kind = field.type if plain else read_list
-        super().__init__([*names, field.name], type=kind, metavar=None if plain else "LIST", default=None)
+        names = [f"{flag}/--no-{flag[2:]}" if field.type is bool else flag, field.name]
+        names += ["--limit-train"] * (field.name == "train_size")
+        kind = dict(type=field.type) if plain else dict(type=read_list, metavar="LIST")
+        super().__init__(names, default=None, **kind)
         self.field, self.group = field, field.metadata["group"]
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
         name, _ = super().get_help_record(ctx)
-        return name, f"{describe_field(self.field)}  [default: {json.dumps(self.field.default)}]"
+        known = ", ".join(filter(None, choices(self.field.metadata)))
+        meaning = self.field.metadata["meaning"] + (f" ({known})" if known else "")
+        return name, f"{meaning}  [default: {json.dumps(self.field.default)}]"
 
 
 def read_list(text: str) -> object:
     """Read a list in any form that people write: [1, 1], (1, 1) or 1,1."""
     text = text.strip().translate(str.maketrans("()", "[]"))
     return read_value(text if text.startswith("[") else f"[{text}]")
-
-
-def describe_field(field: dataclasses.Field) -> str:
-    """Say what a field means and what it may be."""
-    known = ", ".join(filter(None, choices(field.metadata)))
-    return field.metadata["meaning"] + (f" ({known})" if known else "")
 
 
 def configure(images: Path | None, settings: dict[str, object], **options: object) -> Config:
