@@ -32,14 +32,9 @@ def save(state: dict, folder: Path, epoch: int) -> Path:
     write_atomic(path, content)
     others = [other for _, other in saved(folder) if other != path]
     for old in others[KEEP - 1 :]:
-        drop(old)
+        old.with_suffix(".sha256").unlink(missing_ok=True)  # first: the next save finds what a kill leaves here
+        old.unlink(missing_ok=True)
     return path
-
-
-def drop(path: Path) -> None:
-    """Remove a checkpoint; its checksum goes first, so that the next save finds what a kill leaves here."""
-    path.with_suffix(".sha256").unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
 
 
 def load_newest(folder: Path) -> dict:

@@ -67,11 +67,9 @@ class History:
 
 def brief(row: dict[str, float], epochs: int, samples: int) -> str:
     """One epoch for the screen: its number, the loss, the size of the labeled set, accuracies, seconds."""
-
-    def mean(name: str) -> float:
-        return float(pd.Series([row.get(f"{name}_{number}") for number in (1, 2)], dtype=float).mean())
-
-    shown = {"loss {:.3f}": mean("total"), "clean {:.0%}": mean("clean") / samples}
-    shown |= {"test {:.3f}": row["test_accuracy"], "hold-out {:.3f}": row.get("holdout_accuracy", math.nan)}
+    table = pd.Series(row)
+    loss, clean = (table.filter(regex=f"^{name}_[12]$").mean() for name in ("total", "clean"))
+    shown = {"loss {:.3f}": loss, "clean {:.0%}": clean / samples, "test {:.3f}": table["test_accuracy"]}
+    shown |= {"hold-out {:.3f}": table.get("holdout_accuracy", math.nan), "{:.1f} s": table["seconds"]}
     parts = [form.format(value) for form, value in shown.items() if not math.isnan(value)]
-    return "  ".join([f"epoch {row['epoch'] + 1} of {epochs}", *parts, f"{row['seconds']:.1f} s"])
+    return "  ".join([f"epoch {row['epoch'] + 1} of {epochs}", *parts])

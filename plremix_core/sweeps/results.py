@@ -19,7 +19,6 @@ FIGURES = {  # name in result.json: what it is
 }
 LABELS = ["dataset", "method", "noise", "rate", "seed"]
 WHERE = ["dataset", "noise", "rate"]
-NEEDED = {"fingerprint", "device", "versions", "wall_seconds", "resumed"}  # of a result.json
 COMPARED = ["mean", "low", "high", "least", "most", "seeds", "each", "decided"]
 ENOUGH = 3  # seeds; fewer have no interval and decide nothing
 PUBLISHED = ROOT / "data" / "published.csv"
@@ -27,10 +26,9 @@ RESULTS = ROOT / "data" / "results"
 
 
 def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read the runs in a sweep's folder, finished or not, and the histories of its finished trainings by name.
+    """Read the runs in a sweep's folder, a row each, and the histories of its finished trainings by name.
 
-    A run of the grid is one row: `name`, `state` (done, failed, unfinished), `reason`, its labels and, if it is done,
-    all of its ``result.json``.
+    A row has `name`, `state` (done, failed, unfinished), `reason`, its labels and, if done, all of ``result.json``.
     """
     rows, histories = [], {}
     listing = read_listing(folder)
@@ -40,7 +38,7 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         labels = dict(described.get("labels", {}))
         if name in listing["earlier"]:  # with other settings: never one row with those of the present grid
             labels["method"] = f"{labels.get('method')} (earlier, {str(described.get('fingerprint'))[:6]})"
-        if NEEDED <= set(found) and found["fingerprint"] == described.get("fingerprint"):
+        if found and found.get("fingerprint") == described.get("fingerprint"):
             try:
                 histories |= {name: _read_history(folder / name / "history.csv", found)} if "last" in found else {}
                 row |= found | {"state": "done", "reason": ""}
@@ -51,10 +49,7 @@ def collect(folder: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
 
 
 def read_listing(folder: Path) -> dict:
-    """Read what ``grid.json`` lists: grid, reference, predictions and, under `cells`, the names of the runs.
-
-    A list that is damaged, or whose names would lead out of the folder, is refused.
-    """
+    """Read ``grid.json``; one that is damaged, or whose names of runs would lead out of the folder, is refused."""
     path = folder / "grid.json"
     require(path.exists(), "folder", "one that `plremix sweep` made", str(folder), "It holds grid.json.")
     found = {"predictions": [], "earlier": []} | read_json(path)  # older sweeps list none
@@ -103,8 +98,8 @@ def recorded(name: str, results: Path = RESULTS) -> tuple[pd.DataFrame, dict[str
     groups = dict(list(table.groupby(LABELS, sort=False)))
     names = {tuple(entry[label] for label in LABELS): entry["fingerprint"] for entry in entries}
     require(len(names) == len(entries) and set(groups) == set(names), "study", "of one sweep", name, "Record it again.")
-    own = {one: groups[key].drop(columns=LABELS) for key, one in names.items()}
-    histories = {one: rows.dropna(axis=1, how="all").reset_index(drop=True) for one, rows in own.items()}
+    own = {one: groups[key].drop(columns=LABELS).dropna(axis=1, how="all") for key, one in names.items()}
+    histories = {one: rows.reset_index(drop=True) for one, rows in own.items()}
     return pd.DataFrame(entries).assign(name=list(names.values()), state="done", reason=""), histories
 
 
@@ -124,8 +119,8 @@ def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.
     """
     done, rows = runs[runs["state"] == "done"], []
     for where, group in done.groupby(WHERE, sort=False):
-        methods = list(dict.fromkeys(group["method"]))
-        for method in [m for m in methods if m != reference and reference in methods]:
+        methods = group["method"].unique()
+        for method in methods[methods != reference] if reference in methods else ():
             rows.append(dict(zip(WHERE, where)) | {"method": method} | _compare(group, method, reference, figure))
     return pd.DataFrame(rows, columns=[*WHERE, "method", *COMPARED])
 
@@ -133,8 +128,8 @@ def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.
 def judge(predictions: list[dict], runs: pd.DataFrame) -> pd.DataFrame:
     """Say what came of a grid's predictions: a row for each, and for each data set and noise that it is about.
 
-    To its own keys come the difference of `higher` from `lower`, with the columns of `differences`, and a `verdict`:
-    hit or miss where that is decided, else open.
+    To its own keys come the difference of `higher` from `lower`, as `differences` has it, and a `verdict`: hit or miss
+    where that is decided, else open.
     """
     rows = []
     for prediction in predictions:
@@ -163,9 +158,9 @@ def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str
 
 
 def curves(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:
-    """Curves of the runs of one data set and noise, by method: arrays (S, E) of a row a seed and a column an epoch.
+    """Curves (S seeds, E epochs) of a column of the histories by method, for runs of one data set and noise.
 
-    `column` is one of the histories, or "auc", the mean over both networks; methods without it are left out.
+    `column` may be "auc", the mean over both networks; methods without it are left out.
     """
     found = {}
     for method, rows in runs.groupby("method", sort=False):

@@ -72,7 +72,15 @@ def run(folder: str, data: str, gpus: list[str], threads: int) -> dict:
                 return dict(status="done")
             with files.hold_lock(place / "training.lock", PATIENCE) as ended:  # also the training of a killed worker
                 pass
-            return _run(place, described, data, gpus, threads) if mine and ended else dict(status="busy")
+            if not (mine and ended):
+                return dict(status="busy")
+            (place / "failed.json").unlink(missing_ok=True)
+            _begin(place)
+            ran = _run(place, described, data, gpus, threads)
+            if ran.status == "ok":
+                _finish(place, described, ran)
+                return dict(status="done")
+            return dict(status="stopped") if ran.reason == "stopped" else fail(place, ran.reason)
     except (ValueError, OSError) as error:
         return fail(place, f"{type(error).__name__}: {error}")
 
@@ -88,9 +96,7 @@ def fail(folder: Path, reason: str) -> dict:
     return dict(status="failed", reason=reason)
 
 
-def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int) -> dict:
-    (place / "failed.json").unlink(missing_ok=True)
-    _begin(place)
+def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int) -> runner.Result:
     worker = distributed.get_worker()
     key = worker.get_current_task()
 
@@ -98,7 +104,7 @@ def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int)
         task = worker.state.tasks.get(key)
         return task is not None and task.state == "executing"
 
-    ran = runner.run_notebook(
+    return runner.run_notebook(
         NOTEBOOKS / described["notebook"],
         place,
         described["parameters"] | ({"folder": str(place), "data_folder": data} if described["epochs"] else {}),
@@ -108,10 +114,6 @@ def _run(place: Path, described: dict, data: str, gpus: list[str], threads: int)
         environment={"CUDA_VISIBLE_DEVICES": gpus[int(worker.name) % len(gpus)]} if gpus else {},
         wanted=wanted,
     )
-    if ran.status != "ok":
-        return dict(status="stopped") if ran.reason == "stopped" else fail(place, ran.reason)
-    _finish(place, described, ran)
-    return dict(status="done")
 
 
 def _begin(folder: Path) -> None:
@@ -132,7 +134,8 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
     content |= _figures(folder, described) if described["epochs"] else {"resumed": 0}
     content["attempts"] = len((folder / "attempts.jsonl").read_bytes().splitlines())
     for _, old in checkpoint.saved(folder)[1:]:
-        checkpoint.drop(old)
+        old.unlink()
+        old.with_suffix(".sha256").unlink(missing_ok=True)
     files.write_json(folder / "result.json", content | {"date": provenance.now()[:10]})
 
 
@@ -141,11 +144,8 @@ def _figures(folder: Path, described: dict) -> dict:
     state, path = Run(folder).load(Trainer.STATE), folder / "history.csv"
     expected, found = described["fingerprint"], from_dict(state["config"]).fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")
-    history, total = History(pd.read_csv(path)), described["epochs"]
-    epochs = len(history.table), state["epoch"]
-    require(epochs == (total, total), "epochs", f"{total} in both files", epochs, "Run it again.")
     weights = hashlib.sha256()
     for tensor in (tensor for net in state["nets"] for tensor in net.values()):
         weights.update(tensor.contiguous().numpy().tobytes())
     sums = dict(history=hashlib.sha256(path.read_bytes()).hexdigest()[:12], weights=weights.hexdigest()[:12])
-    return Run(folder).outcome(state, history) | sums | {"settings": described["parameters"]}
+    return Run(folder).outcome(state, History(pd.read_csv(path))) | sums | {"settings": described["parameters"]}
