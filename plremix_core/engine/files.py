@@ -1,6 +1,5 @@
 """Files that are whole or not there: atomic writing, JSON with a checksum of itself, locks."""
 
-import codecs
 import contextlib
 import errno
 import hashlib
@@ -45,7 +44,7 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
 def read_text(path: Path) -> str:
     """Read a text that people wrote: UTF-8, or what its byte-order mark says; anything else is refused by name."""
     content = path.read_bytes()
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding).replace("\r\n", "\n")
     except UnicodeDecodeError as error:

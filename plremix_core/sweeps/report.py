@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -14,7 +15,8 @@ from ..plots.png import small_png
 from . import results
 
 SIDE_BY_SIDE = 5  # rows that are compared with the reference in one panel
-QUANTITIES = {"test_accuracy": "test accuracy (fraction)", "auc": "AUC of p(clean), both networks"}
+QUANTITIES = {"test accuracy (fraction)": ["test_accuracy"], "AUC of p(clean), both networks": ["auc_1", "auc_2"]}
+OVER_EPOCHS = "test accuracy and AUC of the split over epochs, every seed thin behind the mean."
 
 
 def write(folder: Path) -> Path:
@@ -48,16 +50,17 @@ def pictures(runs: pd.DataFrame, histories: dict, reference: str) -> dict[str, t
     found = {}
     done = runs[runs["name"].isin(list(histories))]
     for number, (where, group) in enumerate(done.groupby(results.WHERE, sort=False), 1):
-        series, labels = [], []
-        for column, what in QUANTITIES.items():
-            curves = results.curves(group, histories, column)
-            others = [name for name in curves if name != reference]
+        place, names, panels = name_place(dict(zip(results.WHERE, where))), group.groupby("method", sort=False), []
+        for what, columns in QUANTITIES.items():
+            values = {name: histories[name].reindex(columns=columns).mean(axis=1) for name in group["name"]}
+            curves = {method: np.stack([values[name] for name in own["name"]]) for method, own in names}
+            curves = {method: seeds for method, seeds in curves.items() if not np.isnan(seeds).all()}
+            others = [method for method in curves if method != reference]
             for start in range(0, len(others) or 1, SIDE_BY_SIDE):
-                names = [n for n in (reference, *others[start : start + SIDE_BY_SIDE]) if n in curves]
-                series += [{name: curves[name] for name in names}] if names else []
-                labels += [what] if names else []
-        place, methods = name_place(dict(zip(results.WHERE, where))), ", ".join(dict.fromkeys(group["method"]))
-        words = f"{place}: {methods}; test accuracy and AUC of the split over epochs, every seed thin behind the mean."
+                shown = [reference, *others[start : start + SIDE_BY_SIDE]]
+                panels.append((what, {method: curves[method] for method in shown if method in curves}))
+        labels, series = zip(*[(what, panel) for what, panel in panels if panel])
+        words = f"{place}: {', '.join(group['method'].unique())}; {OVER_EPOCHS}"
         found[f"curves-{number}.png"] = plots.curves(series, [place] * len(series), labels), words
     return found
 

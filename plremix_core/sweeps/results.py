@@ -157,20 +157,6 @@ def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str
     return dict(zip(COMPARED, (mean, *ends, len(gaps), gaps.tolist(), decided)))
 
 
-def curves(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], column: str) -> dict[str, np.ndarray]:
-    """Curves (S seeds, E epochs) of a column of the histories by method, for runs of one data set and noise.
-
-    `column` may be "auc", the mean over both networks; methods without it are left out.
-    """
-    found = {}
-    for method, rows in runs.groupby("method", sort=False):
-        tables = [histories[name] for name in rows["name"]]
-        tables = [table.assign(auc=table.reindex(columns=["auc_1", "auc_2"]).mean(axis=1)) for table in tables]
-        values = np.stack([table[column].to_numpy(dtype=float) for table in tables])
-        found |= {} if np.isnan(values).all() else {method: values}
-    return found
-
-
 def name_noise(noise: str, rate: float) -> str:
     """Noise in words: "sym 0.5", or "worse", which has no rate."""
     return f"{noise} {rate:g}" if rate else noise
