@@ -288,7 +288,7 @@ def test_05_files_find_their_images_and_empty_labels_drop_theirs(tmp_path):
     assert label_files.read(tmp_path / "l.json", 6, 3, FILES).tolist() == TRUE
     (tmp_path / "l.csv").write_text("file,label\n" + "".join(rows[:3]).replace(",9", ""))
     text = refusal(label_files.read, tmp_path / "l.csv", 6, 3, FILES)
-    assert "of all images, got \"none of ['a/1.png', 'a/2.png', 'a/4.png']\"" in text
+    assert "the paths of all images and no others, got ['a/1.png', 'a/2.png', 'a/4.png']" in text
 
 
 @pytest.mark.parametrize(

@@ -291,31 +291,31 @@ def test_the_original_file_is_read_whatever_numpy_wrote_it(small, tmp_path, nump
         path, b"numpy._core.multiarray" if b"numpy._core" in path.read_bytes() else b"numpy.core.multiarray", numpy_name
     )
     assert numpy_name in path.read_bytes()
-    found = label_files.human("worse", "cifar10", tmp_path, TRUE)
+    found = noise.human("worse", "cifar10", tmp_path, TRUE)
     assert found.tolist() == WORSE.tolist()
     assert found.dtype == np.int64
 
 
 def test_an_npz_of_the_same_arrays_is_read(small, tmp_path):
     np.savez(tmp_path / "cifar10n_labels.npz", **human_arrays(np.uint8))
-    assert label_files.human("worse", "cifar10", tmp_path, TRUE).tolist() == WORSE.tolist()
+    assert noise.human("worse", "cifar10", tmp_path, TRUE).tolist() == WORSE.tolist()
 
 
 def test_a_hostile_original_file_is_refused_and_never_executed(small, tmp_path):
     torch.save(human_arrays() | {"worse_label": Trap()}, tmp_path / "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match=r"CIFAR-10_human.pt must be a readable .pt, got .*write or fetch it again"):
-        label_files.human("worse", "cifar10", tmp_path, TRUE)
+        noise.human("worse", "cifar10", tmp_path, TRUE)
 
 
 def test_something_else_saved_by_torch_is_refused(small, tmp_path):
     torch.save(torch.zeros(3), tmp_path / "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match="CIFAR-10_human.pt must be a readable .pt, got"):
-        label_files.human("worse", "cifar10", tmp_path, TRUE)
+        noise.human("worse", "cifar10", tmp_path, TRUE)
 
 
 def test_the_permission_to_read_arrays_ends_with_the_reading(small, tmp_path):
     torch.save(human_arrays(), tmp_path / "CIFAR-10_human.pt")
-    label_files.human("worse", "cifar10", tmp_path, TRUE)
+    noise.human("worse", "cifar10", tmp_path, TRUE)
     assert np.ndarray not in torch.serialization.get_safe_globals()
 
 
@@ -324,20 +324,20 @@ def test_the_permission_to_read_arrays_ends_with_the_reading(small, tmp_path):
 def test_something_else_under_the_name_of_human_labels_is_refused(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"{name} must be a readable .*, got"):
-        label_files.human("worse", "cifar10", tmp_path, TRUE)
+        noise.human("worse", "cifar10", tmp_path, TRUE)
 
 
 def test_other_human_labels_under_the_right_name_are_refused(tmp_path):
     np.savez(tmp_path / "cifar10n_labels.npz", **human_arrays())
     message = r"content of cifar10n_labels.npz/worse_label must be sha256 11a306ed336e3bc8..., got '\w{16}'. .*fetch it"
     with pytest.raises(ValueError, match=message):
-        label_files.human("worse", "cifar10", tmp_path, TRUE)
+        noise.human("worse", "cifar10", tmp_path, TRUE)
 
 
 def test_human_labels_in_another_order_are_refused(small, tmp_path):
     np.savez(tmp_path / "cifar10n_labels.npz", **human_arrays())
     with pytest.raises(ValueError, match="clean labels of cifar10n_labels.npz must be those of the data set"):
-        label_files.human("worse", "cifar10", tmp_path, TRUE[::-1])
+        noise.human("worse", "cifar10", tmp_path, TRUE[::-1])
 
 
 @pytest.mark.parametrize(("dataset", "noise_kind", "file"), [("cifar10", "aggre", "10"), ("cifar100", "fine", "100")])
@@ -345,7 +345,7 @@ def test_missing_human_labels_are_told_with_source_licence_and_place(tmp_path, d
     message = f"file of human labels must be CIFAR-{file}_human.pt or cifar{file}n_labels.npz, got None. Download .*"
     message += "github.com/UCSC-REAL/cifar-10-100n .*CC BY-NC 4.0, therefore not bundled.* put it into "
     with pytest.raises(ValueError, match=message + re.escape(str(tmp_path))):
-        label_files.human(noise_kind, dataset, tmp_path, TRUE)
+        noise.human(noise_kind, dataset, tmp_path, TRUE)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_missing_human_labels_are_told_with_source_licence_and_place(tmp_path, d
 )
 def test_human_noise_of_another_data_set_is_refused(tmp_path, dataset, noise_kind, message):
     with pytest.raises(ValueError, match=f"noise must be {message}. Human labels are of cifar10 and cifar100"):
-        label_files.human(noise_kind, dataset, tmp_path, TRUE)
+        noise.human(noise_kind, dataset, tmp_path, TRUE)
 
 
 RATES = {"aggre": 0.0901, "random1": 0.17234, "random2": 0.18122, "random3": 0.1764, "worse": 0.40208, "fine": 0.402}

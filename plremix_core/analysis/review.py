@@ -13,7 +13,7 @@ from scipy.special import logit
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from ..data.words import readable
+from ..data.label_files import readable
 from ..engine.checks import require
 from ..engine.files import write_atomic
 

@@ -14,7 +14,6 @@ from ..engine.plain_yaml import read_yaml
 from . import folders
 
 FOLDER = ROOT / "data"
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
@@ -30,7 +29,7 @@ class Source:
     layout: Callable[[Path], folders.Layout] | None = None  # instead of the four above: lists the images of a folder
     image_size: int = 0  # side that images of a layout are resized to, pixels; 0 = all have one shape
     true_labels: bool = True  # whether the labels that come with the training images are right
-    statistics: Statistics | None = None  # mean and deviation a channel, pixels in [0, 1]; None = measured
+    statistics: tuple | None = None  # tuples of mean and deviation a channel, pixels in [0, 1]; None = measured
     asymmetric: dict[str, dict[int, int]] = field(default_factory=dict)  # noise -> true class -> wrong class
     human: dict[str, Sequence[str]] = field(default_factory=dict)  # noise -> name in the file, checksum
     human_files: Sequence[str] = ()  # the original file of human labels, and an .npz of the same arrays
@@ -79,10 +78,8 @@ def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
     there = bool(source.torchvision) or folder.exists()
     require(there, "folder of the data", "one that exists", str(folder), "Check the path, or leave it out.")
     path = folder if folder.suffix == ".npz" else folder / source.file
-    if path != folder and not path.exists() and source.torchvision:
-        path = folder if (folder / _torchvision(source).base_folder).is_dir() else folder / "cache"
-    elif path != folder and not path.exists():
-        path = FOLDER / source.file  # the bundled set need not lie in a folder of other sets
+    if path != folder and not path.exists():  # the bundled set need not lie in a folder of other sets
+        path = folder if source.torchvision else FOLDER / source.file
     stamp = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
     return _read_checked(name, source, path.absolute(), stamp)
 
@@ -127,17 +124,14 @@ def count_classes(arrays: dict[str, np.ndarray]) -> int:
     return len(arrays.get("class_names", range(highest + 1)))
 
 
-def _torchvision(source: Source) -> type:
+def _download(name: str, source: Source, folder: Path) -> dict[str, np.ndarray]:
     from torchvision import datasets  # takes seconds
 
-    return getattr(datasets, source.torchvision)
-
-
-def _download(name: str, source: Source, folder: Path) -> dict[str, np.ndarray]:
-    kind = _torchvision(source)
+    kind = getattr(datasets, source.torchvision)
+    root = folder if (folder / kind.base_folder).is_dir() else folder / "cache"
     try:
-        train, test = (kind(str(folder), train=train, download=True) for train in (True, False))
+        train, test = (kind(str(root), train=train, download=True) for train in (True, False))
     except Exception as error:
-        remedy = f"Without a network put {source.file} into {folder.parent}, or torchvision's files into {folder}."
+        remedy = f"Without a network put {source.file} into {folder}, or torchvision's files into {root}."
         raise ValueError(f"{name} must be downloadable or present, got {error!r}. {remedy}") from error
     return dict(zip(PARTS, (train.data, np.array(train.targets), test.data, np.array(test.targets))))

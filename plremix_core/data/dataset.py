@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..engine.checks import check_labels, require
 from .image_files import ImageFiles
+from .label_files import readable, tell_apart
 from .noise import real_rate
-from .words import readable, tell_apart
 
 
 @dataclass(frozen=True)

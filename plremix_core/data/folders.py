@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..engine.checks import require
 from ..engine.files import read_text
-from .words import Names, number
+from .label_files import Names, number
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 NOTES = (".txt", ".csv", ".json", ".xml", ".md", ".html")  # files of people that are passed over without a word

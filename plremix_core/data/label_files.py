@@ -1,10 +1,11 @@
-"""Given labels from files: any .npy, .npz, .json or .csv, and the human labels of CIFAR-N."""
+"""Labels as people write them: names of classes or numbers from 0, in an .npy, .npz, .json or .csv."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,49 @@ import pandas as pd
 
 from ..engine.checks import require
 from ..engine.files import read_text
-from .catalogue import SOURCES, require_content
-from .words import number, readable
 
+Names = tuple[str, ...]  # of the classes, in order of their numbers
 KINDS = (".npy", ".npz", ".json", ".csv")
 KEYS = ("", "index", "idx", "id", "key", "file", "path", "image", "filename", "file_name", "image_id", "name")
-WHOLE = re.compile(r"\s*-?[0-9]{1,18}\s*")
+HEADLESS = re.compile(r"\s*-?[0-9]{1,18}\s*")  # cells of a first line that is no heading
+WHOLE, NUMERIC = re.compile(r"[0-9]{1,6}"), re.compile(r"[-+]?[0-9.]+")
+REMEDY = "Write names for all, or numbers from 0."
+
+
+def readable(text: str) -> str:
+    """Return a name of a file as people read it: bytes that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def tell_apart(names: Sequence[str]) -> Names:
+    """Return names of classes as people read them; equal ones with their number."""
+    names = [readable(str(name)) for name in names]
+    return tuple(f"{name} (class {c})" if names.count(name) > 1 else name for c, name in enumerate(names))
+
+
+def number(words: list[str], names: Names | None, where: Callable[[int], str]) -> tuple[list[int], Names]:
+    """Turn words into labels, and return the names of the classes; `where` tells of the i-th word for a message.
+
+    Words that all are names of classes mean these classes; else all are numbers from 0. Without `names` the first word
+    says which of the two; numbers are their own names. What mixes names and numbers, or could mean both, is refused.
+    """
+    if names is None:
+        numbers = NUMERIC.fullmatch(words[0]) is not None
+        odd = [not WHOLE.fullmatch(word) if numbers else bool(NUMERIC.fullmatch(word)) for word in words]
+        first, rule = odd.index(max(odd)), "a whole number from 0, below 1000000" if numbers else "a name as others are"
+        require(not odd[first], where(first), rule, words[first], REMEDY)
+        names = tuple(map(str, range(max(map(int, words)) + 1))) if numbers else tuple(sorted(set(words)))
+    times = Counter(names)
+    by_name = {name: c for c, name in enumerate(names) if times[name] == 1}
+    by_number = {str(c): c for c in range(len(names))}
+    known = by_name if by_name.keys() >= set(words) else by_number
+    for i, word in enumerate(words):
+        remedy = "Correct it; if two classes have that name, write its number."
+        require(word in by_name or word in by_number, where(i), f"one of {len(names)} classes", word, remedy)
+    for i, word in enumerate(words):
+        clear = known is by_name or word not in by_name
+        require(clear, where(i), "a number, as others are no names", word, REMEDY)
+    return [known[word] for word in words], names
 
 
 def read(
@@ -37,7 +75,7 @@ def read(
     kind, name = Path(path).suffix.lower(), f"label_file {path}"
     require(kind in KINDS, "label_file", f"one of {', '.join(KINDS)}", path, "Save the labels in such a file.")
     require(Path(path).is_file(), "label_file", "a file that exists", path, "Check the path.")
-    columns = _read_columns(Path(path), name)
+    columns = read_columns(Path(path), name)
     called = [column for column in columns if column.strip().lower() == "label"] or list(columns)
     called = [key] if key else called
     rule = f"with an array {key!r}" if key else "with one column, or one named label (of an .npz: path::name)"
@@ -66,10 +104,9 @@ def _order(columns: dict, shape: tuple[int, ...], files: Sequence[str], name: st
         numbers = pd.to_numeric(pd.Series(cells, dtype=object), "coerce").to_numpy()
         told, measured = f"{name}, column {column!r},", (numbers % 1 > 0).any()  # what is measured is no key
         if not place.keys().isdisjoint(cells):
-            strange, missing = sorted(set(cells) - set(place))[:3], sorted(set(place) - set(cells))[:3]
-            require(not strange, told, "of the images' paths", strange, "Correct it.")
-            remedy = "To drop an image, leave its label empty."
-            require(not missing, told, "of all images", f"none of {missing}", remedy)
+            odd = sorted(set(place).symmetric_difference(cells))[:3]
+            remedy = "Correct the paths; to drop an image, leave its label empty."
+            require(not odd, told, "the paths of all images and no others", odd, remedy)
             return np.array([place[cell] for cell in cells])
         elif np.array_equal(np.sort(numbers), np.arange(len(cells))):
             same = found is None or np.array_equal(found, numbers)
@@ -96,7 +133,7 @@ def _numbered(values: np.ndarray, classes: int, names: Sequence[str], drops: boo
     return found
 
 
-def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
+def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
     """Read all columns of a file; `name` is for the message."""
     kind = path.suffix.lower()
     try:
@@ -104,7 +141,7 @@ def _read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
             return _load_torch(path)
         if kind == ".csv":
             rows = [row for row in csv.reader(io.StringIO(read_text(path))) if "".join(row).strip()]
-            bare = all(map(WHOLE.fullmatch, rows[0]))
+            bare = all(map(HEADLESS.fullmatch, rows[0]))
             heading = [str(number) for number in range(len(rows[0]))] if bare else rows.pop(0)
             if len(set(heading)) < len(heading) or any(len(row) != len(heading) for row in rows):
                 raise ValueError("two columns of one name, or rows of several lengths")
@@ -132,27 +169,3 @@ def _load_torch(path: Path) -> dict[str, np.ndarray]:
 
     with torch.serialization.safe_globals([np.ndarray, np.dtype, *kinds, *((rebuild, name) for name in names)]):
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-
-
-def human(noise: str, dataset: str, folder: Path, true: np.ndarray) -> np.ndarray:
-    """Read labels (N,) that people gave to the training images of CIFAR-10 or CIFAR-100; see data/README.md.
-
-    The file lies in `folder` and is checked by its content and by the `true` labels beside it, in the order of the
-    data set. Source: Wei et al., Learning with noisy labels revisited, arXiv:2110.12088. Not in the paper.
-    """
-    source = SOURCES[dataset]
-    rule = f"one of {', '.join(source.human)}" if source.human else "sym, asym, instance, file or none"
-    require(noise in source.human, "noise", f"{rule} on {dataset}", noise, "Human labels are of cifar10 and cifar100.")
-    found = next((folder / name for name in source.human_files if (folder / name).is_file()), None)
-    remedy = (
-        f"Download {source.human_files[0]} from https://github.com/UCSC-REAL/cifar-10-100n (folder data; licence "
-        f"CC BY-NC 4.0, therefore not bundled) and put it into {folder}"
-    )
-    require(found is not None, "file of human labels", " or ".join(source.human_files), found, remedy)
-    columns, (key, expected) = _read_columns(found, str(found)), source.human[noise]
-    there = {key, "clean_label"} <= set(columns)
-    require(there, str(found), f"a file of CIFAR-N with {key} and clean_label", list(columns), "Fetch it again.")
-    require_content(columns[key], expected, f"{found.name}/{key}", found)
-    same = np.array_equal(columns["clean_label"], true)
-    require(same, f"clean labels of {found.name}", "those of the data set", "others", "Is the data set whole?")
-    return np.asarray(columns[key]).astype(np.uint8).astype(np.int64)  # what was checked, of any type

@@ -192,7 +192,7 @@ def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, f
     if kind in noise.HUMAN:
         place = catalogue.FOLDER if folder is None else Path(folder)
         place = place.parent if place.suffix == ".npz" else place
-        return torch.from_numpy(label_files.human(kind, whole.name, place, whole.true.numpy()))[chosen]
+        return torch.from_numpy(noise.human(kind, whole.name, place, whole.true.numpy()))[chosen]
     drawn = whole.true[chosen].numpy(), kind, settings.rate, whole.num_classes, whole.name, settings.seed, images
     return torch.from_numpy(noise.corrupt(*drawn))
 
