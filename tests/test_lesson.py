@@ -41,7 +41,14 @@ def test_a_claim_that_holds_is_recorded_with_its_values(lesson):
     ]
 
 
-@pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")]])
+def test_a_claim_names_the_groups_of_its_values_and_records_all_in_order(lesson, capsys):
+    running = lesson()
+    running.claim("C9.1", "small", {"sym 0.2": np.array([0.1, 0.25]), "asym 0.4": [0.3]}, "< 0.5", breaks=["coin"])
+    assert running.records[0]["values"] == [0.1, 0.25, 0.3]
+    assert "measured sym 0.2 0.1, 0.25; asym 0.4 0.3, rule < 0.5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")], {"a": [0.1], "b": [0.6]}])
 def test_a_claim_fails_if_any_value_breaks_the_rule_or_none_was_measured(lesson, value):
     with pytest.raises(lesson_module.LessonError, match="C9.1 FAILS · small"):
         lesson().claim("C9.1", "small", value, "< 0.5", breaks=["coin"])
@@ -239,5 +246,5 @@ def test_an_animation_is_a_strip_of_four_and_a_gif_of_all_frames(lesson, monkeyp
     shown.clear()
     running.animate("F9.1", frame, [1, 2, 3, 4, 5], "A line that grows.")
     still, caption, moving = shown
-    assert Image.open(io.BytesIO(still["image/png"])).size == (288, 144) and "F9.1" in caption.data
+    assert Image.open(io.BytesIO(still["image/png"])).size == (400, 200) and "F9.1" in caption.data
     assert Image.open(io.BytesIO(moving["image/gif"])).n_frames == 5

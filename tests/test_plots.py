@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from plremix_core import plots
-from plremix_core.plots.png import small_png
+from plremix_core.plots.png import small_png, strip
 from plremix_core.plots.style import CLEAN, METHOD_STYLES, NOISY, SMALL, STYLE, WIDTH, line_styles, panels
 
 RNG = np.random.default_rng(0)
@@ -21,7 +21,9 @@ IMAGES = RNG.integers(0, 255, (3, 1, 8, 8), dtype=np.uint8)
 FIGURES = {
     "candidate_sets": lambda: plots.candidate_sets(MATRIX > 0.5, np.arange(3), np.array([0, 1, 1]), NAMES),
     "class_distances": lambda: plots.class_distances({"a": MATRIX, "b": MATRIX}, CURVE, CURVE, NAMES),
-    "curves": lambda: plots.curves([{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"]),
+    "curves": lambda: plots.curves(
+        [{"ce": CURVE}, {"clean": CURVE, "noisy": CURVE}], ["a", "b"], ["y", "y"], marks={"κ = 2": 3}
+    ),
     "dots": lambda: plots.dots([{"row": {"ce": UNIT, "plremix": UNIT}}] * 2, ["a", "b"], ["x", "x"], finding="c"),
     "fitted_line": lambda: plots.fitted_line(UNIT, NOISE * 1, NOISE, UNIT, [UNIT, UNIT], ["a", "b"]),
     "image_grid": lambda: plots.image_grid(IMAGES, ["a", "$b", "c"], np.array([True, False, True])),
@@ -69,6 +71,42 @@ def test_equal_values_of_a_row_lie_side_by_side():
         small_png(figure)
         places = np.concatenate([dots.get_offsets() for dots in figure.axes[0].collections])
         assert len(np.unique(np.round(places, 6), axis=0)) == 4 * len(groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "filled"),
+    [(["a", "b"], [True, False]), (["a", "plremix"], [False, True]), (["ce", "naive"], [True, True])],
+)
+def test_dots_of_methods_are_filled_and_else_the_first_group(groups, filled):
+    (ax,) = plots.dots([{"row": {group: [1.0, 2.0] for group in groups}}], ["finding"], ["unit"]).axes
+    faces = [dots.get_facecolor()[0] for dots in ax.collections if len(dots.get_offsets())]
+    assert [tuple(face[:3]) != (1, 1, 1) for face in faces] == filled
+
+
+def test_panels_of_one_quantity_have_scales_of_one_width():
+    narrow, wide = {"row": {"": [0.5, 0.51]}}, {"row": {"": [0.1, 0.9]}}
+    widths = [np.ptp(ax.get_xlim()) for ax in plots.dots([narrow, wide], ["a", "b"], ["x", "x"]).axes]
+    others = [np.ptp(ax.get_xlim()) for ax in plots.dots([narrow, wide], ["a", "b"], ["x", "y"]).axes]
+    assert widths[0] == pytest.approx(widths[1]) and others[0] < others[1] / 10
+
+
+def test_a_spike_of_one_seed_does_not_set_the_scale_but_its_mean_is_shown():
+    values = np.tile(np.linspace(0.95, 0.97, 50), (6, 1))
+    values[2, 30] = 0.5
+    low, high = plots.curves([{"ce": values}], ["finding"], ["unit"]).axes[0].get_ylim()
+    assert 0.7 < low < values.mean(axis=0).min() and high > 0.97
+
+
+def test_a_strip_has_one_legend_and_one_column_of_wide_figures():
+    def sized(width, legend):
+        figure, axes = panels(1, width=width)
+        axes[0, 0].plot([0, 1], label="a line")
+        if legend:
+            figure.legend(loc="outside lower center")
+        return Image.open(io.BytesIO(strip([figure] * 5))).size
+
+    (width, height), (_, shorter), (wide, long) = sized(4, False), sized(4, True), sized(7, False)
+    assert shorter < height < long == 2 * height and width / 2 == wide * 4 / 7
 
 
 def test_a_method_keeps_its_colour_whoever_stands_beside_it_and_lends_it_to_nobody():

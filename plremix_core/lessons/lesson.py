@@ -28,6 +28,7 @@ from .controls import CONTROLS, INSTEAD
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
+Measured = float | Sequence[float] | dict[str, Sequence[float]]
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
 
 
@@ -56,17 +57,16 @@ class Lesson:
         """Display a sentence whose numbers come from code."""
         display(Markdown(text))
 
-    def claim(self, name: str, sentence: str, value: float | Sequence[float], rule: str, breaks: Sequence[str]) -> None:
+    def claim(self, name: str, sentence: str, value: Measured, rule: str, breaks: Sequence[str]) -> None:
         """Check a claim in sight of the reader.
 
-        Every entry of `value` (one a seed, say) must satisfy the `rule`, a comparison and a bound: "> 0.05". `breaks`
-        are the controls under which the claim must fail; a `LessonError` is raised if it holds under one of them, or
-        fails without any.
+        Every entry of `value` (one a seed, or those of each group by its name) must satisfy the `rule`, a comparison
+        and a bound: "> 0.05". `breaks` are the controls under which the claim must fail; a `LessonError` is raised if
+        it holds under one of them, or fails without any.
         """
         values, holds, shown = _measure(value, rule)
         must_fail = self.control in breaks
-        kept = [v if np.isfinite(v) else str(v) for v in values]  # JSON has no NaN
-        record = dict(name=name, sentence=sentence, values=kept, rule=rule, holds=holds, breaks=list(breaks))
+        record = dict(name=name, sentence=sentence, values=values, rule=rule, holds=holds, breaks=list(breaks))
         self.records.append(record)
         text = f"**{name} {'holds' if holds else 'FAILS'}** · {sentence} · measured {shown}, rule `{rule}`"
         text += f" (control {self.control}: it must fail)" if must_fail else ""
@@ -80,7 +80,7 @@ class Lesson:
         self.records.append(record)
         _keep(CLAIM_MIME, record, f"**{name} skipped** · {reason}")
 
-    def check(self, sentence: str, value: float | Sequence[float], rule: str) -> None:
+    def check(self, sentence: str, value: Measured, rule: str) -> None:
         """Check what must be so (our loop gives what the core gives); shown like a claim, but no finding."""
         _, holds, shown = _measure(value, rule)
         text = f"Check: {sentence} [{shown} {rule}]" + ("" if holds else " FAILS")
@@ -131,10 +131,14 @@ class Lesson:
 
     def animate(self, name: str, draw: Callable[[object], Figure], values: Iterable, caption: str) -> None:
         """Show four of the frames `draw(value)` and, below, an animation of all."""
-        frames = [png.frame(draw(value), dpi=72) for value in values]
-        display({"image/png": png.strip(frames)}, metadata={"image/png": {"alt": caption}}, raw=True)
+        figures = [draw(value) for value in values]
+        display({"image/png": png.strip(figures)}, metadata={"image/png": {"alt": caption}}, raw=True)
         self.say(f"*{name}. {caption}*")
-        display({"image/gif": png.animation(frames)}, metadata={"image/gif": {"alt": caption}}, raw=True)
+        display(
+            {"image/gif": png.animation([png.frame(figure, dpi=72) for figure in figures])},
+            metadata={"image/gif": {"alt": caption}},
+            raw=True,
+        )
 
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it.
@@ -182,12 +186,14 @@ def start(notebook: str, *, profile="quick", seed=0, control="", interactive=Fal
     return Lesson(notebook, profile, seed, control, interactive)
 
 
-def _measure(value: float | Sequence[float], rule: str) -> tuple[list[float], bool, str]:
-    """What was measured as numbers, whether there is any and every one satisfies the rule, and the numbers in words."""
-    values = np.atleast_1d(np.asarray(value, dtype=float))
-    sign, bound = rule.split()
+def _measure(value: Measured, rule: str) -> tuple[list, bool, str]:
+    """What was measured, for JSON; whether there is any and every number satisfies the rule; and all in words."""
+    groups = {name: np.ravel(own) for name, own in (value if isinstance(value, dict) else {"": value}).items()}
+    values, (sign, bound) = np.concatenate([*groups.values()]).astype(float), rule.split()
     holds = len(values) > 0 and RULES[sign](values, float(bound)).all()
-    return values.tolist(), bool(holds), ", ".join(f"{v:.4g}" for v in values)
+    words = [f"{name} {', '.join(f'{v:.4g}' for v in own)}".strip() for name, own in groups.items()]
+    kept = [v if np.isfinite(v) else str(v) for v in values.tolist()]  # JSON has no NaN
+    return kept, bool(holds), "; ".join(words)
 
 
 def _keep(mime: str, record: dict, text: str) -> str:

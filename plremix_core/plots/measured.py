@@ -1,20 +1,23 @@
 """Measurements over seeds: curves over epochs or another count, and one dot a value."""
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import UNUSED, in_style, legend_below, line_styles, method_style, panels
+from .style import SMALL, UNUSED, in_style, legend_below, line_styles, method_style, panels
 
 
 @in_style
-def curves(series: list, titles: list, ylabels: list, *, x=None, xlabel="epochs trained", sharey=False) -> Figure:
+def curves(series, titles, ylabels, *, x=None, xlabel="epochs trained", sharey=False, marks=None) -> Figure:
     """One panel an entry of `series`; one legend if all panels have the same curves.
 
     `series` holds, for each panel, arrays (S, E) by name: S seeds, thin behind the mean, E epochs; colour and line
     are those of `line_styles`. A title is the finding, a y label the quantity and its unit. `x` (E,) are places on the
-    horizontal axis, which `xlabel` names, if not 1, 2, ...; `sharey` gives all panels one vertical scale.
+    horizontal axis, which `xlabel` names, if not 1, 2, ...; `sharey` gives all panels one vertical scale. `marks` are
+    places of vertical lines by name, where κ changes for example. A spike of one seed may end outside of its panel.
     """
     figure, axes = panels(len(series), height=3.6, sharey=sharey)
     alike = all(list(group) == list(series[0]) for group in series)
@@ -24,10 +27,17 @@ def curves(series: list, titles: list, ylabels: list, *, x=None, xlabel="epochs 
             colour, dash = styles[name]
             marker = {"clean": "o", "noisy": "x"}.get(name.split()[0], "")
             places = range(1, values.shape[1] + 1) if x is None else x
-            ax.plot(places, values.T, color=colour, linewidth=0.7, alpha=0.45)
+            seeds = [np.column_stack([places, one]) for one in values]
+            ax.add_collection(LineCollection(seeds, colors=colour, linewidths=0.7, alpha=0.45), autolim=False)
+            ax.update_datalim([(places[0], y) for y in np.nanpercentile(values, [1, 99])])
             ax.plot(places, values.mean(axis=0), label=name, color=colour, linestyle=dash, marker=marker, linewidth=2)
         if ax.get_ylim()[0] < 0 < ax.get_ylim()[1]:
             ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
+        if marks:
+            ax.vlines([*marks.values()], 0, 1, color=UNUSED, linewidth=0.8, transform=ax.get_xaxis_transform())
+            above = ax.secondary_xaxis("top", frame_on=False, xticks=[])
+            above.set_xticks([*marks.values()], [*marks], fontsize=SMALL)
+            above.tick_params(length=0, pad=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if not alike:
@@ -38,25 +48,29 @@ def curves(series: list, titles: list, ylabels: list, *, x=None, xlabel="epochs 
 
 
 @in_style
-def dots(series: list, titles: list, xlabels: list, *, finding: str = "", lines: list | None = None) -> Figure:
+def dots(series, titles, xlabels, *, finding="", lines=None, sharex=False) -> Figure:
     """One panel an entry of `series`, one row a name, one dot a value, a bar at the mean of a row or of its groups.
 
     `series` holds, for each panel, values (S,) by row, from the top down, and group; all panels have the same rows. A
-    group that is a method has its colour (`method_style`), the others are black; the first is filled. `finding` is the
-    title of the whole, if several panels share one; `lines` are places of a grey line in each, at chance for example.
+    group that is a method has its colour (`method_style`) and is filled; the others are black, the first one filled if
+    none is a method. `finding` is the title of the whole, if several panels share one; `lines` are places of a grey
+    line in each, at chance for example. `sharex` gives all panels one scale; those of one quantity
+    have scales of one width.
     """
     crowd = max(len(values) for rows in series for values in rows.values())
     height = (0.22 + 0.12 * crowd) * len(series[0]) + 1.6
-    figure, axes = panels(len(series), width=4 + 2.4 * len(series), height=height, sharey=True)
+    figure, axes = panels(len(series), width=4 + 2.4 * len(series), height=height, sharey=True, sharex=sharex)
     for ax, rows, title, xlabel, line in zip(axes[0], series, titles, xlabels, lines or [None] * len(series)):
         if line is not None:
             ax.axvline(line, color=UNUSED, linewidth=1.5)
         _draw_dots(ax, rows)
         ax.set(title=title, xlabel=xlabel, ylabel="")
-        ax.locator_params(axis="x", nbins=6)
+        ax.locator_params(axis="x", nbins=6 if len(series) < 3 else 4)
         ax.grid(axis="x", alpha=0.3)
-    if finding:
-        figure.suptitle(finding)
+    widest = max(np.ptp(ax.get_xlim()) for ax in axes[0])
+    for ax in axes[0] if len(set(xlabels)) == 1 else []:
+        ax.set_xlim(np.mean(ax.get_xlim()) + widest * np.array([-0.5, 0.5]))
+    figure.suptitle(finding)
     legend_below(figure)
     return figure
 
@@ -70,7 +84,8 @@ def _draw_dots(ax, rows: dict) -> None:
     place = dict(x="value", y="row", hue="group", order=list(rows), hue_order=groups, legend=False, ax=ax)
     for number, (group, marker) in enumerate(zip(groups, "osD^vPX<>")):
         colour = (method_style(group) or ("black",))[0]
-        face, edge = ("white", colour) if number else (colour, "white")
+        full = colour != "black" or not (number or any(map(method_style, groups)))
+        face, edge = (colour, "white") if full else ("white", colour)
         style = dict(palette=[face] * len(groups), edgecolor=edge, linewidth=1, size=6, marker=marker, warn_thresh=1)
         sns.swarmplot(table[table["group"] == group], dodge=apart, **style, **place)
         ax.plot([], [], marker, color=colour, markerfacecolor=face, label=group if len(groups) > 1 else "")

@@ -30,11 +30,16 @@ def small_png(figure: Figure) -> bytes:
     return _encode("png", frame(figure, bbox_inches="tight").quantize(256))
 
 
-def strip(frames: list[Image.Image]) -> bytes:
-    """PNG of four of the frames, the first and the last among them, in two rows."""
-    shown = [frames[number] for number in np.linspace(0, len(frames) - 1, 4).astype(int)]
-    sheet = np.vstack([np.hstack(shown[:2]), np.hstack(shown[2:])])
-    return _encode("png", Image.fromarray(sheet).quantize(256))
+def strip(figures: list[Figure]) -> bytes:
+    """PNG of four of the figures, the first and the last among them, two in a row if they fit, and of one legend."""
+    first, *others = (frame(figures[number]) for number in np.linspace(0, len(figures) - 1, 4).astype(int))
+    columns, (width, height) = 1 + (first.width <= 550), first.size
+    body = height - max((round(legend.get_window_extent().y1) + 3 for legend in figures[0].legends), default=0)
+    sheet = Image.new("RGB", (columns * width, 4 // columns * body + height - body), "white")
+    sheet.paste(first, ((columns - 1) * width // 2, sheet.height - height))  # for its legend: the rest is covered now
+    for number, picture in enumerate([first, *others]):
+        sheet.paste(picture.crop((0, 0, width, body)), (number % columns * width, number // columns * body))
+    return _encode("png", sheet.quantize(256))
 
 
 def animation(frames: list[Image.Image]) -> bytes:

@@ -1,10 +1,11 @@
 """Samples: their images and labels, their losses with the mixture that splits them, and distances of their classes."""
 
+import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .style import CLASS_COLOURS, CLEAN, COLOURS, NOISY, SMALL, UNUSED, WIDTH, in_style, legend_below, panels
+from .style import CLEAN, COLOURS, NOISY, SMALL, UNUSED, WIDTH, in_style, legend_below, panels
 
 
 @in_style
@@ -17,10 +18,9 @@ def image_grid(images, titles: list[str], wrong=None) -> Figure:
     figure, axes = panels(10, -(-len(images) // 10), width=WIDTH, height=WIDTH / 10 + 0.16 * lines)
     for ax in axes.flat:
         ax.set_axis_off()
-    marks = (
-        [("", "black")] * len(images) if wrong is None else [("✗ ", NOISY) if bad else ("✓ ", CLEAN) for bad in wrong]
-    )
-    for ax, image, title, (mark, colour) in zip(axes.flat, images, titles, marks):
+    marks = {None: ("", "black"), True: ("✗ ", NOISY), False: ("✓ ", CLEAN)}
+    for ax, image, title, bad in zip(axes.flat, images, titles, [None] * len(images) if wrong is None else wrong):
+        mark, colour = marks[bad]
         ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
         ax.set_title(mark + title, color=colour, fontsize=SMALL, parse_math=False)  # names are text from outside
     return figure
@@ -34,12 +34,12 @@ def maps(finding: str, rows: list[dict], labels, names) -> Figure:
     those of the classes.
     """
     figure, axes = panels(max(map(len, rows)), len(rows), height=2.5, subplot_kw=dict(xticks=[], yticks=[]))
+    colours = COLOURS if len(names) <= len(COLOURS) else mpl.color_sequences["tab10"]
+    style = dict(markersize=4, markeredgewidth=0, alpha=0.7)
     for row, line in zip(rows, axes):
         for ax, (title, points) in zip(line, row.items()):
-            for name, colour, marker, c in zip(names, CLASS_COLOURS, "osD^vP*X<>", range(len(names))):
-                ax.plot(
-                    *points[labels == c].T, marker, color=colour, label=name, markersize=4, markeredgewidth=0, alpha=0.7
-                )
+            for c, (name, colour, marker) in enumerate(zip(names, colours, "osD^vP*X<>")):
+                ax.plot(*points[labels == c].T, marker, color=colour, label=name, **style)
             ax.set_title(title)
             ax.set_aspect("equal", adjustable="datalim")
     figure.suptitle(finding)
@@ -60,7 +60,7 @@ def label_noise(matrices: dict, class_names) -> Figure:
 def class_distances(matrices: dict, share, change, class_names) -> Figure:
     """Class distances (C, C) by title; over the `share` (S, P) of negative pairs the `change` (S, P) of distance."""
     figure, axes = panels(len(matrices) + 1, height=3.6)
-    _heatmaps(axes[0, :-1], matrices, class_names, top=1.5, label="mean cosine distance")
+    _heatmaps(axes[0, :-1], matrices, class_names, top=2, label="mean cosine distance")
     ax = axes[0, -1]
     ax.axhline(0, color=UNUSED, linewidth=0.8)
     for colour, marker, *places in zip(COLOURS, "os^D", share, change):
@@ -113,7 +113,7 @@ def loss_histograms(losses, noisy, grid, density, posterior, titles, *, threshol
         says = dict(color=UNUSED, alpha=0.25, transform=ax.get_xaxis_transform(), label="mixture says clean")
         ax.fill_between(grid, 0, 1, where=p_clean > threshold, **says)
         ax.set(title=title, xlabel="classifier loss, scaled to [0, 1]", xlim=(0, upto))
-    axes[0, 0].set_ylabel("density (per unit of scaled loss)")
+    axes[0, 0].set_ylabel("density")
     legend_below(figure, columns=3)
     return figure
 
@@ -142,5 +142,5 @@ def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: floa
         for part, colour in ((density * posterior, CLEAN), (density * (1 - posterior), NOISY)):
             ax.contour(grid, grid, part, levels=part.max() * np.exp([-2, -0.5]), colors=colour, linewidths=1.2)
     axes[0, 0].set_ylabel("prototype loss, scaled")
-    legend_below(figure)
+    legend_below(figure, columns=2 if len(posteriors) == 1 else 4)
     return figure

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.figure import Figure
 
 CLEAN, NOISY, UNUSED = "#0072B2", "#D55E00", "#9E9E9E"  # Okabe-Ito blue and vermilion; grey
@@ -33,7 +32,6 @@ METHOD_STYLES = {
 }
 VARIANT = re.compile(r",| at | with | \(")  # what follows says how a variant differs from its method
 WORDS = {"clean": CLEAN, "noisy": NOISY, "coin": UNUSED, "random": UNUSED}
-CLASS_COLOURS = sns.color_palette("tab10", 10)
 WIDTH = 7.5  # inches, of the text of a notebook: no figure is wider, so that its letters are not shrunk
 SMALL = 8  # points, for names under pictures and between them
 STYLE = {
