@@ -20,11 +20,9 @@ log = logging.getLogger("plremix")
 class Resumable:
     """A training of `config.epochs` epochs; a subclass says what an epoch is and what state goes on from it.
 
-    It has the methods `run_epoch(epoch)`, which returns a row of the history, `state_dict()`, `load_state_dict(state)`,
-    `warn_of_data()` and `from_stored`, and the keys of its checkpoints in `STATE`.
+    It has `run_epoch(epoch)`, which returns a row of the history, `state_dict`, `load_state_dict`, `from_stored`,
+    `warn_of_data` and, in `STATE`, the keys of its checkpoints.
     """
-
-    STATE: set[str]
 
     def __init__(self, config: object, folder: str | Path | None, device: torch.device) -> None:
         self.config, self.run, self.device = config, Run(folder), device
@@ -41,9 +39,8 @@ class Resumable:
     ) -> Self:
         """Continue the run in `folder` from its newest sound checkpoint; `fit` then goes on to the same weights.
 
-        Unless `data` is given they are made again as they were for the run, which knows where they lie; `data_folder`
-        takes the place of that, and `device` of the run's. Refused: no sound checkpoint, other data, other settings
-        than `config`.
+        Unless `data` is given it is made again as it was for the run, from `data_folder` or where it lay then; `device`
+        replaces the run's. Refused: no sound checkpoint, other data, other settings than `config`.
         """
         with Run(folder).logged():
             state = Run(folder).load(cls.STATE)

@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,12 +54,9 @@ class Run:
         with contextlib.ExitStack() as stack:
             if self.folder is not None:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                owner = self.folder / "training.owner"  # only for the message
                 mine = stack.enter_context(hold_lock(self.folder / "training.lock"))
-                who = "" if mine or not owner.exists() else f" ({owner.read_text()})"
-                remedy = f"Another process trains there{who}: wait for it, or choose another folder."
+                remedy = "Another process trains there: wait for it, or choose another folder."
                 require(mine, "folder", "used by one training at a time", str(self.folder), remedy)
-                owner.write_text(f"{os.getpid()} on {socket.gethostname()}")
                 for stump in [stump for name in WRITTEN for stump in self.folder.glob(f"{name}*.tmp")]:
                     stump.unlink(missing_ok=True)
             stack.enter_context(self.logged())

@@ -20,7 +20,6 @@ COMMON = "notebook seed profile settings vary timeout".split()
 TRAINING = COMMON + "dataset noise rate method variants reference predictions".split()
 LISTS = "dataset noise rate method seed predictions".split()  # or single values
 MAPPINGS = "settings vary variants".split()
-OWN_KEY = ("dataset", "noise", "rate", "seed", "profile")  # not to be hidden among the settings
 PREDICTION = "claim higher lower reason date noise measure".split()  # the last two may be left out
 
 
@@ -119,8 +118,9 @@ def _notebook(number: str) -> Path:
 
 def _training(parameters: dict, settings: dict) -> tuple[dict, Config]:
     """Parameters for a notebook that trains with the settings it is given, and the settings of its training."""
-    for key in OWN_KEY:
-        require(key not in settings, "settings", "those without a key of their own", key, f"Use the grid's key {key}.")
+    for key in settings:
+        hidden = key != "method" and key in TRAINING
+        require(not hidden, "settings", "those without a key of their own", key, f"Use the grid's key {key}.")
     settings = {"method": "plremix"} | settings
     parameters = {"profile": "quick", "method": settings.pop("method")} | parameters
     require_known(parameters["noise"], NOISES, "noise")

@@ -123,12 +123,10 @@ def gpus() -> list[str]:
 def _connect(scheduler: str, jobs: int) -> distributed.Client:
     """A client of a running cluster, or of one made here that ends with it."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    if not scheduler:  # no port takes tasks; those that are open only inform
-        options = dict(n_workers=jobs, threads_per_worker=1, memory_limit=None, processes=False)
-        options |= dict(dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0")
-        return distributed.Client(**options, silence_logs=logging.CRITICAL)
+    own = dict(n_workers=jobs, threads_per_worker=1, memory_limit=None, processes=False, silence_logs=logging.CRITICAL)
+    own |= dict(dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0")  # no port takes tasks
     try:
-        return distributed.Client(scheduler, timeout=PATIENCE)
+        return distributed.Client(scheduler, timeout=PATIENCE) if scheduler else distributed.Client(**own)
     except (OSError, ValueError) as error:
         raise ValueError(f"scheduler must be reachable, got {scheduler!r}: {error}. Is it running?") from error
 
