@@ -88,7 +88,7 @@ def test_a_cut_file_is_refused_by_name(tmp_path, share):
     content = BUNDLED.read_bytes()
     path = tmp_path / BUNDLED.name
     path.write_bytes(content[: int(share * len(content))])
-    message = "dataset file must be a readable .npz, got .*" + re.escape(f"{path} is damaged; fetch it")
+    message = re.escape(f"dataset file {path} must be a readable .npz, got") + ".* fetch it again."
     with pytest.raises(ValueError, match=message):
         data.load("fashion_mnist", tmp_path)
 
@@ -97,7 +97,7 @@ def test_a_flipped_bit_is_refused_by_name(tmp_path):
     content = bytearray(BUNDLED.read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / BUNDLED.name).write_bytes(content)
-    with pytest.raises(ValueError, match=re.escape(str(tmp_path / BUNDLED.name)) + " is damaged"):
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / BUNDLED.name)) + " (is|must be a readable)"):
         data.load("fashion_mnist", tmp_path)
 
 
@@ -119,14 +119,14 @@ def test_another_data_set_under_the_right_name_is_refused(tmp_path):
 
 def test_an_html_page_saved_as_npz_is_refused(tmp_path):
     (tmp_path / BUNDLED.name).write_text("<!doctype html><html><body>404 Not Found</body></html>")
-    with pytest.raises(ValueError, match=r"dataset file must be a readable .npz, got .*part.npz is damaged"):
+    with pytest.raises(ValueError, match=r"dataset file .*part.npz must be a readable .npz, got .* fetch it"):
         data.load("fashion_mnist", tmp_path)
 
 
 def test_a_plain_npy_file_is_refused(tmp_path):
     with open(tmp_path / BUNDLED.name, "wb") as file:
         np.save(file, np.zeros(3))
-    with pytest.raises(ValueError, match=r"dataset file must be a readable .npz, got .*is damaged"):
+    with pytest.raises(ValueError, match=r"dataset file .*part.npz must be a readable .npz, got .* fetch it"):
         data.load("fashion_mnist", tmp_path)
 
 
@@ -140,7 +140,7 @@ class Trap:
 def test_a_pickled_object_is_refused_and_never_executed(tmp_path):
     arrays = arrays_of(BUNDLED) | {"train_labels": np.array([Trap()], dtype=object)}
     np.savez(tmp_path / BUNDLED.name, **arrays)
-    with pytest.raises(ValueError, match=r"dataset file must be a readable .npz, got .*Object arrays cannot be loaded"):
+    with pytest.raises(ValueError, match=r"dataset file .* must be a readable .npz, got .*Object arrays cannot"):
         data.load("fashion_mnist", tmp_path)
 
 
@@ -148,14 +148,14 @@ def test_an_archive_without_a_part_is_refused_by_that_part(tmp_path):
     arrays = arrays_of(BUNDLED)
     del arrays["test_labels"]
     np.savez(tmp_path / BUNDLED.name, **arrays)
-    with pytest.raises(ValueError, match=r"dataset file must be an .npz with train_images, .*\['test_labels'\]"):
+    with pytest.raises(ValueError, match=r"dataset file .* must be an .npz with train_images, .*\['test_labels'\]"):
         data.load("fashion_mnist", tmp_path)
 
 
 def test_a_zip_of_other_files_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / BUNDLED.name, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(ValueError, match=r"dataset file must be an .npz with train_images"):
+    with pytest.raises(ValueError, match=r"dataset file .* must be an .npz with train_images"):
         data.load("fashion_mnist", tmp_path)
 
 

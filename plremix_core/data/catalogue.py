@@ -12,6 +12,7 @@ from ..engine.checks import require
 from ..engine.files import ROOT
 from ..engine.plain_yaml import read_yaml
 from . import folders
+from .label_files import read_columns
 
 FOLDER = ROOT / "data"
 PARTS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -106,15 +107,10 @@ def read_npz(path: Path, needed: tuple[str, ...] = PARTS[:2]) -> dict[str, np.nd
     """Read an .npz: the arrays PARTS, of which those that are `needed` must be there, and perhaps class_names."""
     remedy = "Check the path; a bundled file comes back with git checkout."
     require(path.is_file(), "dataset file", "one that exists", str(path), remedy)
-    remedy = f"{path} is damaged; fetch it again." if needed == PARTS else "See data.load."
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {part: archive[part] for part in (*PARTS, "class_names") if part in archive.files}
-    except Exception as error:  # a cut or damaged zip raises many types
-        raise ValueError(f"dataset file must be a readable .npz, got {error!r}. {remedy}") from error
-    missing = [part for part in needed if part not in arrays]
-    require(not missing, "dataset file", f"an .npz with {', '.join(needed)}", f"none of {missing}", remedy)
-    return arrays
+    found = read_columns(path, f"dataset file {path}")
+    missing = [part for part in needed if part not in found]
+    require(not missing, f"dataset file {path}", f"an .npz with {', '.join(needed)}", f"none of {missing}", "Add them.")
+    return {part: found[part] for part in (*PARTS, "class_names") if part in found}
 
 
 def count_classes(arrays: dict[str, np.ndarray]) -> int:

@@ -49,8 +49,7 @@ def folders_in(place: Path) -> list[str]:
 def class_folders(root: Path, place: str = "", names: Names | None = None) -> tuple[Pairs, Names, list[str]]:
     """List images in one folder a class below a place in `root`, the classes (`names`, or all folders) and notes.
 
-    Images may lie at any depth. Links to folders are not followed: torchvision's make_dataset does, and two of them can
-    lead it round for ever.
+    Images may lie at any depth. Links to folders are not followed, as two of them can lead round for ever.
     """
     top, found = root / place, folders_in(root / place)
     remedy = f"Sort the images into them; if it is a class itself, pass the folder above: {top.parent}."
@@ -143,8 +142,8 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
     pairs = [(path, label) for (_, path, _), label in zip(rows, labels)]
     first = dict(reversed(pairs))
     for (line, path, _), label in zip(rows, labels):
-        rule = "that of the same image before"
-        require(first[path] == label, f"label of line {line} of {place}", rule, names[label], "Correct one.")
+        where, rule = f"label of line {line} of {place}", "that of the same image before"
+        require(first[path] == label, where, rule, names[label], "Correct one.")
     return pairs, names, _left_out(passed, LEFT_BEHIND)
 
 
@@ -195,12 +194,11 @@ def clothing1m(root: Path) -> Layout:
     def listed(keys: str, file: str) -> Pairs:
         known = dict(list_file(notes, file, names)[0])
         paths = _read_lines(notes, keys)
-        require(bool(paths), keys, "a list of images", "an empty file", "Unpack it again.")
         bad = next((path for path in paths if path not in known), None)
         require(bad is None, f"label in {file}", "there for every key", bad, "Unpack it again.")
-        bare = (root / paths[0].removeprefix("images/")).is_file()  # some unpack the images without that folder
-        return [(path.removeprefix("images/") if bare else path, known[path]) for path in paths]
+        return [(path if inside else path.removeprefix("images/"), known[path]) for path in paths]
 
+    inside = (root / "images").is_dir()  # some unpack the images without that folder
     clean = [listed(f"clean_{part}_key_list.txt", "clean_label_kv.txt") for part in ("test", "val")]
     return Layout(names, listed("noisy_train_key_list.txt", "noisy_label_kv.txt"), *clean)
 

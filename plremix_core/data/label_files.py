@@ -76,8 +76,7 @@ def read(
     require(kind in KINDS, "label_file", f"one of {', '.join(KINDS)}", path, "Save the labels in such a file.")
     require(Path(path).is_file(), "label_file", "a file that exists", path, "Check the path.")
     columns = read_columns(Path(path), name)
-    called = [column for column in columns if column.strip().lower() == "label"] or list(columns)
-    called = [key] if key else called
+    called = [key] if key else [column for column in columns if column.strip().lower() == "label"] or list(columns)
     rule = f"with an array {key!r}" if key else "with one column, or one named label (of an .npz: path::name)"
     require(len(called) == 1 and called[0] in columns, name, rule, ", ".join(columns), "Name one of them.")
     values = columns.pop(called[0])
