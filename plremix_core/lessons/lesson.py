@@ -69,16 +69,14 @@ class Lesson:
         record = dict(name=name, sentence=sentence, values=values, rule=rule, holds=holds, breaks=list(breaks))
         self.records.append(record)
         text = f"**{name} {'holds' if holds else 'FAILS'}** · {sentence} · measured {shown}, rule `{rule}`"
-        text += f" (control {self.control}: it must fail)" if must_fail else ""
-        text = _keep(CLAIM_MIME, record, text)
+        text = _keep(CLAIM_MIME, record, text + f" (control {self.control}: it must fail)" * must_fail)
         if holds == must_fail and (must_fail or not self.control):  # another control may break it, too
             raise LessonError(text)
 
     def skip(self, name: str, reason: str) -> None:
         """Leave a claim out that the data at hand cannot decide; it counts neither as held nor as failed."""
-        record = dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[])
-        self.records.append(record)
-        _keep(CLAIM_MIME, record, f"**{name} skipped** · {reason}")
+        self.records.append(dict(name=name, sentence=reason, values=[], rule="", holds=False, skipped=True, breaks=[]))
+        _keep(CLAIM_MIME, self.records[-1], f"**{name} skipped** · {reason}")
 
     def check(self, sentence: str, value: Measured, rule: str) -> None:
         """Check what must be so (our loop gives what the core gives); shown like a claim, but no finding."""
@@ -160,10 +158,10 @@ class Lesson:
         """Print the provenance footer and leave the record that every cell was reached."""
         if self.control and not any(self.control in r["breaks"] for r in self.records):
             raise LessonError(f"control must break a claim of this notebook, got {self.control!r}. Choose another.")
-        seconds = time.perf_counter() - self.started
         record = dict(notebook=self.notebook, versions=provenance.versions(), device=provenance.in_words())
-        held = f"{sum(r['holds'] for r in self.records)} of {len(self.records)} claims hold"
-        _keep(FINISH_MIME, record, f"{held} · {seconds:.0f} s · seed {self.seed} · {provenance.in_a_line()}")
+        text = f"{sum(r['holds'] for r in self.records)} of {len(self.records)} claims hold"
+        text += f" · {time.perf_counter() - self.started:.0f} s · seed {self.seed} · {provenance.in_a_line()}"
+        _keep(FINISH_MIME, record, text)
 
 
 def start(notebook: str, *, profile="quick", seed=0, control="", interactive=False) -> Lesson:
@@ -180,8 +178,7 @@ def start(notebook: str, *, profile="quick", seed=0, control="", interactive=Fal
     print(f"lesson {notebook} · profile {profile} · seed {seed} · {provenance.in_a_line()}")
     if control:
         print(f"CONTROL {control}: {CONTROLS[control]}. Claims that rest on it must now fail.")
-        replaced = controls.replacements()
-        if control in replaced:
+        if control in (replaced := controls.replacements()):
             setattr(*replaced[control])
     return Lesson(notebook, profile, seed, control, interactive)
 

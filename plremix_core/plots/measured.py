@@ -14,10 +14,9 @@ from .style import SMALL, UNUSED, in_style, legend_below, line_styles, method_st
 def curves(series, titles, ylabels, *, x=None, xlabel="epochs trained", sharey=False, marks=None) -> Figure:
     """One panel an entry of `series`; one legend if all panels have the same curves.
 
-    `series` holds, for each panel, arrays (S, E) by name: S seeds, thin behind the mean, E epochs; colour and line
-    are those of `line_styles`. A title is the finding, a y label the quantity and its unit. `x` (E,) are places on the
-    horizontal axis, which `xlabel` names, if not 1, 2, ...; `sharey` gives all panels one vertical scale. `marks` are
-    places of vertical lines by name, where κ changes for example. A spike of one seed may end outside of its panel.
+    `series` holds, for each panel, arrays (S, E) by name: S seeds, thin behind the mean, E epochs, at `x` (E,) or 1, 2,
+    ... A title is the finding, a y label the quantity and its unit. `marks` are places of vertical lines by name, where
+    κ changes for example. A spike of one seed may end outside of its panel.
     """
     figure, axes = panels(len(series), height=3.6, sharey=sharey)
     alike = all(list(group) == list(series[0]) for group in series)
@@ -35,9 +34,7 @@ def curves(series, titles, ylabels, *, x=None, xlabel="epochs trained", sharey=F
             ax.axhline(0, color=UNUSED, linewidth=0.8, zorder=0)
         if marks:
             ax.vlines([*marks.values()], 0, 1, color=UNUSED, linewidth=0.8, transform=ax.get_xaxis_transform())
-            above = ax.secondary_xaxis("top", frame_on=False, xticks=[])
-            above.set_xticks([*marks.values()], [*marks], fontsize=SMALL)
-            above.tick_params(length=0, pad=0)
+            ax.secondary_xaxis("top", frame_on=False).set_xticks([*marks.values()], [*marks], fontsize=SMALL)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
         if not alike:
@@ -52,10 +49,9 @@ def dots(series, titles, xlabels, *, finding="", lines=None, sharex=False) -> Fi
     """One panel an entry of `series`, one row a name, one dot a value, a bar at the mean of a row or of its groups.
 
     `series` holds, for each panel, values (S,) by row, from the top down, and group; all panels have the same rows. A
-    group that is a method has its colour (`method_style`) and is filled; the others are black, the first one filled if
-    none is a method. `finding` is the title of the whole, if several panels share one; `lines` are places of a grey
-    line in each, at chance for example. `sharex` gives all panels one scale; those of one quantity
-    have scales of one width.
+    group that is a method has its colour and is filled; the others are black, the first filled if none is a method.
+    `finding` is the title of the whole, `lines` are places of a grey line in each panel, at chance for example. Panels
+    of one quantity have scales of one width, with `sharex` one scale.
     """
     crowd = max(len(values) for rows in series for values in rows.values())
     height = (0.22 + 0.12 * crowd) * len(series[0]) + 1.6

@@ -19,8 +19,7 @@ STATES = {  # of a pair of images: colour
 def on_circle(angles, classes, titles: list[str], pushes: list[dict]) -> Figure:
     """Points of two classes on a circle, one panel a row of `angles` (K, n), radians; `classes` (n,) are 0 or 1.
 
-    `pushes` has for each panel arrows (n,) by name, radians along the circle and counter-clockwise if positive; the
-    first name is drawn outside the circle, the second inside.
+    `pushes` has for each panel arrows (n,) by name, radians counter-clockwise; first name outside, second inside.
     """
     figure, axes = panels(len(angles), width=3.4 * len(angles) if len(angles) > 1 else 4.2, height=3)
     for ax, row, title, forces in zip(axes[0], angles, titles, pushes):

@@ -15,24 +15,19 @@ def image_grid(images, titles: list[str], wrong=None) -> Figure:
     With `wrong` (n,), bool, titles have a cross and the colour of noisy samples, or a tick and that of clean ones.
     """
     lines = 1 + max(title.count("\n") for title in titles)
-    figure, axes = panels(10, -(-len(images) // 10), width=WIDTH, height=WIDTH / 10 + 0.16 * lines)
-    for ax in axes.flat:
-        ax.set_axis_off()
+    bare = dict(frame_on=False, xticks=[], yticks=[])
+    figure, axes = panels(10, -(-len(images) // 10), height=WIDTH / 10 + 0.16 * lines, subplot_kw=bare)
     marks = {None: ("", "black"), True: ("✗ ", NOISY), False: ("✓ ", CLEAN)}
     for ax, image, title, bad in zip(axes.flat, images, titles, [None] * len(images) if wrong is None else wrong):
-        mark, colour = marks[bad]
         ax.imshow(image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
+        mark, colour = marks[bad]
         ax.set_title(mark + title, color=colour, fontsize=SMALL, parse_math=False)  # names are text from outside
     return figure
 
 
 @in_style
 def maps(finding: str, rows: list[dict], labels, names) -> Figure:
-    """Small multiples of two-dimensional maps, coloured and marked by class, with one legend.
-
-    An entry of `rows` is a row of panels: maps (n, 2) by title. `labels` (n,) are the classes of the points, `names`
-    those of the classes.
-    """
+    """Rows of panels: by title, two-dimensional maps (n, 2), by the classes `labels` (n,) called `names`."""
     figure, axes = panels(max(map(len, rows)), len(rows), height=2.5, subplot_kw=dict(xticks=[], yticks=[]))
     colours = COLOURS if len(names) <= len(COLOURS) else mpl.color_sequences["tab10"]
     style = dict(markersize=4, markeredgewidth=0, alpha=0.7)
@@ -97,9 +92,8 @@ def fitted_line(x, given, wrong, grid, probability, titles: list[str]) -> Figure
 def loss_histograms(losses, noisy, grid, density, posterior, titles, *, threshold=0.5, upto: float = 1.0) -> Figure:
     """Losses of the clean and of the noisy samples with the mixture fitted to them, one panel a split.
 
-    A panel has its `losses` (N,), scaled to [0, 1], and over the `grid` (G,) the mixture's `density` (G,) and the
-    `posterior` (G,) of its clean component (`Split.on_grid`): their product is that component. Where the posterior
-    exceeds `threshold` the panel is shaded. `noisy` (N,) is bool; the horizontal axis ends at `upto`.
+    A panel has its `losses` (N,), scaled to [0, 1], and over the `grid` (G,) the mixture's `density` and `posterior`
+    of the clean component (`Split.on_grid`), shaded where it exceeds `threshold`; the horizontal axis ends at `upto`.
     """
     figure, axes = panels(len(losses))
     bins = np.linspace(0, upto, 26)
@@ -122,10 +116,9 @@ def loss_histograms(losses, noisy, grid, density, posterior, titles, *, threshol
 def loss_planes(points, noisy, posteriors, titles: list[str], *, threshold: float = 0.5, densities=()) -> Figure:
     """Samples over their two losses, shaded where a rule calls them clean, one panel a rule.
 
-    `points` (N, 2) are classifier and prototype loss, scaled to [0, 1], and `noisy` (N,), bool, tells whose given label
-    is wrong. A rule has its `posteriors` (G, G), the probability of the clean component over a grid of the unit square;
-    first index is the prototype loss. With `densities` (G, G) of the mixtures each component is drawn as ellipses one
-    and two standard deviations around its mean.
+    `points` (N, 2) are classifier and prototype loss in [0, 1], `noisy` (N,) bool. A rule has its `posteriors` (G, G),
+    P(clean) over a grid of the unit square; first index is the prototype loss. With `densities` (G, G) of the mixtures
+    each component is drawn as ellipses one and two standard deviations around its mean.
     """
     figure, axes = panels(len(posteriors), width=max(2.5 * len(posteriors), 4.4), height=3.2, sharey=True)
     style = dict(s=max(8, 600 / len(points)), linewidths=0.8)
