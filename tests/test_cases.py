@@ -236,7 +236,7 @@ def test_04_options_without_effect_are_refused_by_name_and_label_files_work(tmp_
     assert "Your own images: --images FOLDER" in plremix("train", "--dataset", "folder", "--data", root)
     assert "got '--rate'" in plremix("train", "--dataset", "cifar10", "--noise", "worse", "--rate", "0.2")
     assert "image_size must be 0 on images of one size" in plremix("train", "--image-size", "64")
-    assert "folder of the data must be one that exists" in plremix("train", "--data", tmp_path / "absent")
+    assert "dataset file must be one that exists" in plremix("train", "--data", tmp_path / "absent")
     np.save(tmp_path / "l.npy", np.array([1, 0] * 8))
     text = plremix(
         "train", "--images", root, *SMALL, "--label-file", tmp_path / "l.npy", "--method", "ce", "--kappa", "3,2"

@@ -76,11 +76,12 @@ def read_arrays(name: str, folder: Path) -> dict[str, np.ndarray]:
     checked once in this process is neither read nor checked again while its file stays the same.
     """
     source = SOURCES[name]
-    there = bool(source.torchvision) or folder.exists()
-    require(there, "folder of the data", "one that exists", str(folder), "Check the path, or leave it out.")
     path = folder if folder.suffix == ".npz" else folder / source.file
-    if path != folder and not path.exists():  # the bundled set need not lie in a folder of other sets
-        path = folder if source.torchvision else FOLDER / source.file
+    if path != folder and not path.exists():
+        if source.torchvision:
+            path = folder
+        elif folder.is_dir():
+            path = FOLDER / source.file  # the bundled set need not lie in a folder of other sets
     stamp = (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
     return _read_checked(name, source, path.absolute(), stamp)
 

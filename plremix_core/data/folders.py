@@ -81,12 +81,6 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     return pairs, tuple(inside), notes
 
 
-def _has_images(folder: Path) -> bool:
-    """Tell whether images lie in a folder itself, not deeper."""
-    *_, files = next(os.walk(folder))
-    return any(name.lower().endswith(IMAGES) and not LEFTOVER.fullmatch(name) for name in files)
-
-
 def _left_out(names: list[str], why: str) -> list[str]:
     return [f"left out: {len(names)} {why}: {_some(names)}"] if names else []
 
@@ -98,7 +92,7 @@ def _some(names: list[str]) -> str:
 def _require_classes(top: Path, found: list[str]) -> None:
     """Refuse folders that are parts of a split, or lie one level too high, or are no two classes."""
     parts = [name for name in found if split_named(name)]
-    lone = len(parts) == 1 and split_named(parts[0]) == "train" and _has_images(top / parts[0])  # a class of trains
+    lone = len(parts) == 1 and split_named(parts[0]) == "train" and not folders_in(top / parts[0])  # of trains
     if parts and not lone:
         first = max(parts, key=lambda name: split_named(name) == "train")
         other = _some(sorted(set(found) - set(parts))) or "the other parts"
@@ -130,7 +124,7 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
     Paths are relative to `root` and may hold spaces. Labels are numbers from 0 or names of classes; see `number`.
     """
     place, rows, passed = root / file, [], []
-    for line, text in enumerate(map(str.strip, _read(root, file).splitlines()), 1):
+    for line, text in enumerate(_read_lines(root, file), 1):
         path, *word = text.rsplit("\t" if "\t" in text else None, 1) or [""]
         if LEFTOVER.fullmatch(path.rpartition("/")[2]):
             passed.append(path)
@@ -160,7 +154,7 @@ def own(
         inside, train = folders_in(root), ""
         roles = {split_named(name): name for name in inside}
         whole = "train" in roles and "" not in roles and len(roles) == len(inside)
-        if whole and not _has_images(root / roles["train"]):
+        if whole and folders_in(root / roles["train"]):
             train, validation, test = (roles.get(role, "") for role in USES)
             notes = ["split: " + ", ".join(f"{roles[role]} is {use}" for role, use in USES.items() if role in roles)]
     parts: list[Pairs] = [[], [], []]
@@ -214,10 +208,6 @@ def webvision(root: Path, classes: int = 50) -> Layout:
 
 
 def _read_lines(root: Path, name: str) -> list[str]:
-    return [line for line in map(str.strip, _read(root, name).splitlines()) if line]
-
-
-def _read(root: Path, name: str) -> str:
     found = (root / name).exists()
     require(found, "folder", f"the data set's, with {name} inside", str(root), "See data/README.md for the layout.")
-    return read_text(root / name)
+    return [line.strip() for line in read_text(root / name).rstrip().splitlines()]
