@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_trainer import trained
-from tiny import bars, checksum, settings
+from tiny import bars, checksum, settings, trained
 
 from plremix_core.analysis import negatives
 from plremix_core.losses import all_negatives, plr_mask

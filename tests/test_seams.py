@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from test_trainer import bits, dataset, settings, trained
+from tiny import bars, checksum, settings, trained
 from torch import nn
 
 from plremix_core import data
@@ -70,10 +70,10 @@ def test_a_contrastive_loss_is_added_by_one_entry_and_trains_the_projections(mon
     monkeypatch.setitem(CONTRASTS, "nothing", lambda positives, negatives: 0 * positives.sum())
     heads = {}
     for name in ("hardest", "nothing"):
-        trainer, _ = trained(settings(contrast=name, weight_decay=0.0, epochs=2), dataset())
+        trainer, _ = trained(settings(contrast=name, weight_decay=0.0, epochs=2), bars())
         heads[name] = trainer.nets[0].projector[2].weight
     assert shapes == [((32, 1), (32, 32))] * 8  # two steps of two networks, in warm-up and after
-    start = Trainer(settings(), dataset()).nets[0].projector[2].weight
+    start = Trainer(settings(), bars()).nets[0].projector[2].weight
     assert torch.equal(heads["nothing"], start) and not torch.equal(heads["hardest"], start)  # by the contrast alone
 
 
@@ -83,7 +83,7 @@ def test_a_contrastive_loss_is_added_by_one_entry_and_trains_the_projections(mon
 @pytest.mark.parametrize(("method", "buffer"), [("agreement", "agreed"), ("elr", "memory")])
 def test_the_state_of_a_label_loss_survives_a_kill_to_the_bit(monkeypatch, tmp_path, method, buffer):
     monkeypatch.setitem(METHODS, "agreement", Method(label_loss=Agreement))
-    straight, _ = trained(settings(method=method), dataset())
+    straight, _ = trained(settings(method=method), bars())
     descend, count = Trainer.descend, []
 
     def killed(self, which, terms):
@@ -94,20 +94,20 @@ def test_the_state_of_a_label_loss_survives_a_kill_to_the_bit(monkeypatch, tmp_p
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Trainer, "descend", killed)
-        trained(settings(method=method), dataset(), tmp_path)
+        trained(settings(method=method), bars(), tmp_path)
     kept = checkpoint.load_newest(tmp_path)
     assert kept["epoch"] == 1
     first, second = (state[f"label_loss.{buffer}"] for state in kept["nets"])
     assert len(first) == 64 and not torch.equal(first, second)  # one for every network and sample
-    resumed = Trainer.resume(tmp_path, dataset())
+    resumed = Trainer.resume(tmp_path, bars())
     resumed.fit(progress=False)
-    assert bits(resumed) == bits(straight)
+    assert checksum(resumed) == checksum(straight)
     assert not torch.equal(resumed.nets[0].label_loss.state_dict()[buffer], first)  # and went on
 
 
 def test_parameters_of_a_label_loss_are_trained(monkeypatch):
     monkeypatch.setitem(METHODS, "agreement", Method(label_loss=Agreement))
-    trainer, history = trained(settings(method="agreement", epochs=2), dataset())
+    trainer, history = trained(settings(method="agreement", epochs=2), bars())
     scales = [net.label_loss.scale.item() for net in trainer.nets]
     assert 1.0 not in scales and scales[0] != scales[1]
     assert history.table[["total_1", "x_1"]].iloc[-1].nunique() == 1  # it is the whole loss
@@ -116,7 +116,7 @@ def test_parameters_of_a_label_loss_are_trained(monkeypatch):
 def test_a_label_loss_serves_the_warm_up_of_a_method_with_a_split_and_a_contrast(monkeypatch):
     spec = Method(semi=True, negatives="relaxed", dims=2, label_loss=Agreement)
     monkeypatch.setitem(METHODS, "agreement-plr", spec)
-    trainer, history = trained(settings(method="agreement-plr", epochs=2), dataset())
+    trainer, history = trained(settings(method="agreement-plr", epochs=2), bars())
     assert trainer.nets[0].label_loss.scale.item() != 1.0 and (history.table["negatives_1"] > 0).all()
 
 
@@ -145,11 +145,11 @@ def test_elr_is_its_literal_statement():
 
 def test_a_history_column_is_added_by_a_hook_and_changes_no_bit_of_the_training(monkeypatch, tmp_path):
     monkeypatch.setitem(COLUMNS, "entropy", "mean entropy of the predictions, nats")
-    straight, _ = trained(settings(), dataset())
-    Trainer(settings(), dataset(), tmp_path).fit(progress=False, on_epoch=entropy)
+    straight, _ = trained(settings(), bars())
+    Trainer(settings(), bars(), tmp_path).fit(progress=False, on_epoch=entropy)
     read = pd.read_csv(tmp_path / "history.csv")[["entropy_1", "entropy_2"]]
     assert len(read) == 3 and read.stack().between(0, math.log(4)).all()
-    assert bits(Trainer.resume(tmp_path, dataset())) == bits(straight)
+    assert checksum(Trainer.resume(tmp_path, bars())) == checksum(straight)
 
 
 # ---------------------------------------------------------------------------------------------------- the recipes
@@ -181,7 +181,7 @@ def test_the_recipes_of_the_docs_train(registries, monkeypatch, tmp_path):
     sizes = [len(registry) for registry in registries]
     for recipe in recipes:
         exec(recipe, names)  # noqa: S102
-        trainer = Trainer(names["config"], names.get("images") or dataset())
+        trainer = Trainer(names["config"], names.get("images") or bars())
         assert trainer.fit(progress=False).table["total_1"].notna().all()
     assert [len(registry) for registry in registries] == [size + 1 for size in sizes]
     assert "entropy_1" in names["history"].table

@@ -29,15 +29,10 @@ def table(history):
     return history.table.drop(columns="seconds")
 
 
-def trained(config, images, folder=None):
-    trainer = Trainer(config, images, folder)
-    return trainer, trainer.fit(progress=False)
-
-
 @pytest.fixture(scope="module")
 def straight():
     """One run without interruption."""
-    return trained(tiny.settings(epochs=4), tiny.bars())
+    return tiny.trained(tiny.settings(epochs=4), tiny.bars())
 
 
 # ----------------------------------------------------------------------------------------------------- learning
@@ -45,7 +40,7 @@ def straight():
 
 def test_short_training_on_wrong_labels_beats_chance_by_far():
     config = tiny.settings(epochs=5, warm_up=2, steps_per_epoch=12, lr=0.05, width=8, batch_size=16, lr_drops=(), pad=0)
-    _, history = trained(config, tiny.bars(160, wrong=0.3))
+    _, history = tiny.trained(config, tiny.bars(160, wrong=0.3))
     assert history.table["test_accuracy"].iloc[-1] >= 0.25 + 0.4
     assert history.table["auc_1"].iloc[-1] >= 0.5 + 0.25
     assert history.table["x_1"].iloc[1] < history.table["x_1"].iloc[0]
@@ -59,7 +54,7 @@ def test_training_on_the_bundled_images_beats_chance_by_far():
     )  # fmt: skip
     whole = data.prepare(config)
     part = dataclasses.replace(whole, test_images=whole.test_images[:500], test_labels=whole.test_labels[:500])
-    trainer, history = trained(config, part)
+    trainer, history = tiny.trained(config, part)
     assert history.best >= 0.1 + 0.35
     assert history.table["auc_1"].iloc[-1] >= 0.5 + 0.15
     outputs = trainer.per_sample(trainer.nets[0])
@@ -69,7 +64,7 @@ def test_training_on_the_bundled_images_beats_chance_by_far():
 
 @pytest.mark.parametrize(("method", "contrast"), [*[(m, "flat_nce") for m in METHODS], ("plremix", "info_nce")])
 def test_every_method_runs(method, contrast):
-    trainer, history = trained(tiny.settings(method=method, contrast=contrast, epochs=2), tiny.bars())
+    trainer, history = tiny.trained(tiny.settings(method=method, contrast=contrast, epochs=2), tiny.bars())
     spec = trainer.config.spec
     assert len(history.table) == 2
     assert np.isfinite(history.table.filter(regex="^(total|x|u|penalty|contrast)_").to_numpy()).all()
@@ -87,7 +82,7 @@ def test_a_method_without_a_split_relaxes_its_negatives_by_the_peer_after_warm_u
         return negative_mask(config, logits, given, epoch)
 
     monkeypatch.setattr(steps, "negative_mask", spy)
-    _, history = trained(tiny.settings(method="ce-plr", epochs=2), tiny.bars())
+    _, history = tiny.trained(tiny.settings(method="ce-plr", epochs=2), tiny.bars())
     assert seen == [(1, (16, 4))] * 4  # two steps of both networks, none in warm-up
     assert "clean_1" not in history.table
     everyone, relaxed = history.table["negatives_1"]
@@ -101,7 +96,7 @@ def test_a_method_without_a_split_relaxes_its_negatives_by_the_peer_after_warm_u
     ids=str,
 )  # fmt: skip
 def test_every_variant_runs(changes):
-    _, history = trained(tiny.settings(**changes), tiny.bars())
+    _, history = tiny.trained(tiny.settings(**changes), tiny.bars())
     assert np.isfinite(history.table["total_1"]).all()
 
 
@@ -139,7 +134,7 @@ def test_each_network_gets_split_and_logits_of_its_peer_and_moves_prototypes_by_
 
     for name, spy in (("per_sample", spy_pass), ("train_semi", spy_train), ("move_prototypes", spy_move)):
         monkeypatch.setattr(Trainer, name, spy)
-    trained(tiny.settings(epochs=2, prototypes_from=source), tiny.bars())
+    tiny.trained(tiny.settings(epochs=2, prototypes_from=source), tiny.bars())
     assert trained_on == [(0, [False, True], [False, True]), (1, [True, False], [True, False])]
     assert moved_by == [(m, [(m == 0) == (source == "own"), (m == 1) == (source == "own")]) for m in (0, 1)]
 
@@ -152,7 +147,7 @@ def test_mixing_is_fresh_in_every_step_and_the_unsupervised_weight_ramps_up_with
         return semi_step(net, strong_x, strong_u, targets_x, targets_u, mask, mix, permutation, weight_u, *rest)
 
     monkeypatch.setattr(steps, "semi_step", spy)
-    trained(
+    tiny.trained(
         tiny.settings(epochs=3, warm_up=1, steps_per_epoch=2, lambda_u=8.0, ramp_epochs=4, mixup_alpha=0.5), tiny.bars()
     )
     mixes, permutations, weights = zip(*seen)
@@ -174,21 +169,21 @@ def test_the_first_split_is_made_with_prototypes_that_are_the_class_means(monkey
         return split(self, outputs, epoch, which)
 
     monkeypatch.setattr(Trainer, "split", spy)
-    trained(tiny.settings(warm_up=1), tiny.bars())
+    tiny.trained(tiny.settings(warm_up=1), tiny.bars())
     assert len(means) == 2
     for found, expected in means:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_plain_cross_entropy_has_no_prototypes():
-    trainer, _ = trained(tiny.settings(method="ce", epochs=2), tiny.bars())
+    trainer, _ = tiny.trained(tiny.settings(method="ce", epochs=2), tiny.bars())
     assert all((net.prototypes == 0).all() for net in trainer.nets)
 
 
 def test_a_class_without_given_labels_gives_no_nan_and_is_named_in_the_log(caplog):
     images = tiny.bars()
     images = dataclasses.replace(images, given=torch.where(images.given == 3, 0, images.given))
-    trainer, history = trained(tiny.settings(), images)
+    trainer, history = tiny.trained(tiny.settings(), images)
     assert np.isfinite(history.table["total_1"]).all()
     assert all(net.prototypes.isfinite().all() for net in trainer.nets)
     assert f"1 classes have no given label ({tiny.BARS[3]})" in caplog.text
@@ -198,10 +193,10 @@ def test_a_class_without_given_labels_gives_no_nan_and_is_named_in_the_log(caplo
 
 
 def test_same_seed_gives_equal_bits_and_another_seed_others(straight):
-    again = trained(tiny.settings(epochs=4), tiny.bars())
+    again = tiny.trained(tiny.settings(epochs=4), tiny.bars())
     assert tiny.checksum(again[0]) == tiny.checksum(straight[0])
     pd.testing.assert_frame_equal(table(again[1]), table(straight[1]), check_exact=True)
-    assert tiny.checksum(trained(tiny.settings(epochs=4, seed=1), tiny.bars())[0]) != tiny.checksum(straight[0])
+    assert tiny.checksum(tiny.trained(tiny.settings(epochs=4, seed=1), tiny.bars())[0]) != tiny.checksum(straight[0])
 
 
 def test_a_step_is_sgd_with_the_momentum_weight_decay_and_rate_of_the_settings():
@@ -227,7 +222,7 @@ def test_global_random_states_are_left_alone_and_do_not_matter(straight):
     np.random.seed(5)  # noqa: NPY002
     random.seed(5)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
-    trainer, _ = trained(tiny.settings(epochs=4), tiny.bars())
+    trainer, _ = tiny.trained(tiny.settings(epochs=4), tiny.bars())
     assert (torch.get_rng_state() == before[0]).all()
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
     assert random.getstate() == before[2]
@@ -265,7 +260,7 @@ def test_resume_gives_the_bits_of_a_run_without_interruption(straight, tmp_path,
 
 
 def test_resume_falls_back_from_a_damaged_checkpoint_and_ends_with_the_same_bits(straight, tmp_path, caplog):
-    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
+    tiny.trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     newest = max(tmp_path.glob("*.pt"))
     newest.write_bytes(newest.read_bytes()[:1000])
     resumed = Trainer.resume(tmp_path, tiny.bars())
@@ -276,7 +271,7 @@ def test_resume_falls_back_from_a_damaged_checkpoint_and_ends_with_the_same_bits
 
 
 def test_resume_of_a_finished_run_has_nothing_to_do(straight, tmp_path):
-    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
+    tiny.trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     resumed = Trainer.resume(tmp_path, tiny.bars())
     assert resumed.fit(progress=False).table["epoch"].tolist() == [0, 1, 2, 3]
     assert tiny.checksum(resumed) == tiny.checksum(straight[0])
@@ -284,7 +279,7 @@ def test_resume_of_a_finished_run_has_nothing_to_do(straight, tmp_path):
 
 def test_resume_refuses_other_settings_than_the_runs_and_names_them(tmp_path):
     config = tiny.settings(epochs=1)
-    trained(config, tiny.bars(), tmp_path)
+    tiny.trained(config, tiny.bars(), tmp_path)
     assert Trainer.resume(tmp_path, tiny.bars(), config=config.replace(device="cpu")).epoch == 1
     wanted = (
         f"settings must be those of the run in {tmp_path} \\(lr={config.lr!r}\\), got 'lr=0.5'. Take another folder"
@@ -295,14 +290,14 @@ def test_resume_refuses_other_settings_than_the_runs_and_names_them(tmp_path):
 
 def test_resume_prepares_the_data_of_the_settings_by_itself(tmp_path):
     config = tiny.settings(train_size=40, epochs=1)
-    trained(config, data.prepare(config), tmp_path)
+    tiny.trained(config, data.prepare(config), tmp_path)
     resumed = Trainer.resume(tmp_path)
     assert resumed.config == config
     assert (resumed.data.given == data.prepare(config).given).all()
 
 
 def test_data_of_another_run_are_refused(tmp_path):
-    trained(tiny.settings(epochs=1), tiny.bars(seed=0), tmp_path)
+    tiny.trained(tiny.settings(epochs=1), tiny.bars(seed=0), tmp_path)
     with pytest.raises(ValueError, match=r"data must be those of the run \([0-9a-f]{12}\), got .*Pass the run's"):
         Trainer.resume(tmp_path, tiny.bars(seed=5))
 
@@ -313,7 +308,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_a_new_run_in_the_folder_of_a_longer_one_does_not_lose_its_own_checkpoints(tmp_path):
-    trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
+    tiny.trained(tiny.settings(epochs=4), tiny.bars(), tmp_path)
     try:
         Trainer(tiny.settings(epochs=1, seed=9), tiny.bars(), tmp_path).fit(progress=False)
     except ValueError:
@@ -336,7 +331,7 @@ trainer.fit(progress=False)
 
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_path):
-    expected = tiny.checksum(trained(tiny.settings(epochs=8), tiny.bars())[0])
+    expected = tiny.checksum(tiny.trained(tiny.settings(epochs=8), tiny.bars())[0])
     command = [sys.executable, "-c", SCRIPT.format(tests=os.path.dirname(__file__)), str(tmp_path)]
     rng, kills = random.Random(0), 0
     for _ in range(4):
@@ -368,7 +363,7 @@ def trained_on(monkeypatch, p_clean, **changes):
     p = np.asarray(p_clean, dtype=np.float64)
     split = Split(p, p > 0.5, p[:, None], None, 0, 0.5)
     monkeypatch.setattr(Trainer, "split", lambda self, outputs, epoch, m: split)
-    return trained(tiny.settings(**changes), tiny.bars(len(p)))
+    return tiny.trained(tiny.settings(**changes), tiny.bars(len(p)))
 
 
 @pytest.mark.parametrize(
@@ -403,8 +398,8 @@ def test_as_released_an_epoch_with_too_small_a_part_trains_nothing(monkeypatch, 
 
 
 def test_warm_up_without_contrast_is_cross_entropy_alone():
-    with_contrast = trained(tiny.settings(epochs=1), tiny.bars())[1].table
-    without = trained(tiny.settings(epochs=1, warm_up_contrast=False), tiny.bars())[1].table
+    with_contrast = tiny.trained(tiny.settings(epochs=1), tiny.bars())[1].table
+    without = tiny.trained(tiny.settings(epochs=1, warm_up_contrast=False), tiny.bars())[1].table
     assert with_contrast["negatives_1"][0] > 0 and without["negatives_1"][0] == 0
     assert without["total_1"][0] == pytest.approx(without["x_1"][0])
     assert with_contrast["total_1"][0] > with_contrast["x_1"][0]
@@ -412,7 +407,7 @@ def test_warm_up_without_contrast_is_cross_entropy_alone():
 
 @pytest.mark.parametrize("n", [2, 5, 7])
 def test_fewer_samples_than_a_batch_still_train(n):
-    _, history = trained(tiny.settings(), tiny.bars(n, wrong=0.0))
+    _, history = tiny.trained(tiny.settings(), tiny.bars(n, wrong=0.0))
     assert np.isfinite(history.table["total_1"]).all()
 
 
@@ -423,7 +418,7 @@ def test_one_image_is_refused():
 
 def test_k_for_which_no_pair_can_repel_trains_on_the_other_terms_and_is_named_in_the_log(caplog):
     """2 k > C: the release gives NaN here; a batch without negatives is no error."""
-    _, history = trained(tiny.settings(kappa=((0, 3),)), tiny.bars())
+    _, history = tiny.trained(tiny.settings(kappa=((0, 3),)), tiny.bars())
     assert np.isfinite(history.table["total_1"]).all()
     assert history.table["negatives_1"].iloc[1:].tolist() == [0, 0]
     assert "kappa = [3] with 4 classes: every two candidate sets overlap" in caplog.text
@@ -438,7 +433,7 @@ def test_losses_that_all_agree_are_named_in_the_log(caplog, monkeypatch):
         return outputs | {name: torch.ones_like(outputs[name]) for name in ("loss_cls", "loss_proto")}
 
     monkeypatch.setattr(Trainer, "per_sample", constant)
-    _, history = trained(tiny.settings(), tiny.bars())
+    _, history = tiny.trained(tiny.settings(), tiny.bars())
     assert "epoch 1, network 2: all losses agree, every sample counts as clean" in caplog.text
     assert history.table["clean_1"].iloc[1:].tolist() == [64, 64]
 
@@ -452,13 +447,13 @@ def test_losses_that_are_not_finite_stop_the_split(monkeypatch):
 
     monkeypatch.setattr(Trainer, "per_sample", broken)
     with pytest.raises(ValueError, match="loss_proto must be finite, got '1 values that are not'. The network has div"):
-        trained(tiny.settings(), tiny.bars())
+        tiny.trained(tiny.settings(), tiny.bars())
 
 
 def test_without_test_images_training_goes_on():
     images = tiny.bars()
     images = dataclasses.replace(images, test_images=images.test_images[:0], test_labels=images.test_labels[:0])
-    _, history = trained(tiny.settings(epochs=2), images)
+    _, history = tiny.trained(tiny.settings(epochs=2), images)
     assert history.table["test_accuracy"].isna().all() and np.isfinite(history.table["total_1"]).all()
 
 
@@ -468,10 +463,10 @@ def test_k_above_the_number_of_classes_is_refused_before_training():
 
 
 def test_all_labels_right_or_true_labels_unknown():
-    _, right = trained(tiny.settings(), tiny.bars(wrong=0.0))
+    _, right = tiny.trained(tiny.settings(), tiny.bars(wrong=0.0))
     assert right.table["auc_1"].isna().all()  # nothing to tell apart
     assert (right.table["precision_1"].iloc[1:] == 1).all()
-    _, unknown = trained(tiny.settings(), tiny.bars(known=False))
+    _, unknown = tiny.trained(tiny.settings(), tiny.bars(known=False))
     assert "auc_1" not in unknown.table
     assert "clean_1" in unknown.table
 
@@ -479,7 +474,7 @@ def test_all_labels_right_or_true_labels_unknown():
 def test_colour_images_train():
     images = np.random.default_rng(0).integers(256, size=(32, 8, 8, 3), dtype=np.uint8)
     labels = np.arange(32) % 4
-    _, history = trained(tiny.settings(), data.from_arrays(images, labels, images, labels, tiny.BARS))
+    _, history = tiny.trained(tiny.settings(), data.from_arrays(images, labels, images, labels, tiny.BARS))
     assert np.isfinite(history.table["total_1"]).all()
 
 
@@ -552,14 +547,14 @@ def test_every_column_has_its_meaning_and_every_meaning_its_column():
 
 
 def test_history_follows_the_candidate_schedule():
-    _, history = trained(tiny.settings(kappa=((0, 2), (1, 1)), epochs=2), tiny.bars())
+    _, history = tiny.trained(tiny.settings(kappa=((0, 2), (1, 1)), epochs=2), tiny.bars())
     assert history.table["kappa"].tolist() == [2, 1]
 
 
 def test_hold_out_accuracy_is_recorded_if_there_is_a_hold_out():
     images = tiny.bars()
     images = dataclasses.replace(images, holdout_images=images.images[:10], holdout_given=images.given[:10])
-    _, history = trained(tiny.settings(epochs=1), images)
+    _, history = tiny.trained(tiny.settings(epochs=1), images)
     assert history.table["holdout_accuracy"].between(0, 1).all()
 
 
@@ -626,7 +621,7 @@ def test_warnings_reach_the_screen_where_no_logging_is_configured(capsys, monkey
 
 
 def test_warnings_are_left_to_the_logging_of_who_configured_it(capsys, caplog):
-    trained(tiny.settings(epochs=1), with_a_missing_class())
+    tiny.trained(tiny.settings(epochs=1), with_a_missing_class())
     assert "1 classes have no given label" in caplog.text and capsys.readouterr().err == ""
 
 
@@ -651,7 +646,7 @@ def test_bf16_on_a_processor_without_its_instructions_is_named_before_training(m
 def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
     log = logging.getLogger("plremix")
     before = log.level, list(log.handlers)
-    trained(tiny.settings(epochs=1), tiny.bars(), tmp_path)
+    tiny.trained(tiny.settings(epochs=1), tiny.bars(), tmp_path)
     assert (log.level, log.handlers) == before
 
 
@@ -660,7 +655,7 @@ def test_the_log_is_closed_and_its_level_as_before_after_a_training(tmp_path):
 
 def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
     folder = tmp_path / "run"
-    _, history = trained(tiny.settings(), tiny.bars(), folder)
+    _, history = tiny.trained(tiny.settings(), tiny.bars(), folder)
     assert sorted(path.name for path in folder.glob("epoch-*.pt")) == ["epoch-0002.pt", "epoch-0003.pt"]
     read = pd.read_csv(folder / "history.csv")
     pd.testing.assert_frame_equal(read, history.table, check_dtype=False)
@@ -671,14 +666,14 @@ def test_a_folder_gets_checkpoints_and_the_history(tmp_path):
 
 def test_nothing_is_written_without_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    trained(tiny.settings(epochs=1), tiny.bars())
+    tiny.trained(tiny.settings(epochs=1), tiny.bars())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_training_leaves_the_data_alone():
     images = tiny.bars()
     before = images.fingerprint()
-    trained(tiny.settings(), images)
+    tiny.trained(tiny.settings(), images)
     assert images.fingerprint() == before
 
 

@@ -1,11 +1,13 @@
 """What most trainings of the tests share: settings, images with labels, a checksum of all that training changes."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
 from plremix_core.config import Config
 from plremix_core.data import Dataset, from_arrays
+from plremix_core.engine.history import History
 from plremix_core.trainer import Trainer
 
 SETTINGS = dict(
@@ -43,6 +45,12 @@ def speckles(n: int, classes: int, wrong: int = 0) -> Dataset:
     pixels, true = np.random.default_rng(0).integers(256, size=(n, 8, 8, 3), dtype=np.uint8), np.arange(n) % classes
     given = np.where(np.arange(n) < wrong, (true + 1) % classes, true)
     return from_arrays(pixels, given, pixels[:8], true[:8], classes, true=true)
+
+
+def trained(config: Config, images: Dataset, folder: Path | None = None) -> tuple[Trainer, History]:
+    """A trainer after its whole training, and the history."""
+    trainer = Trainer(config, images, folder)
+    return trainer, trainer.fit(progress=False)
 
 
 def checksum(trainer: Trainer) -> str:

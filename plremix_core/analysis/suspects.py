@@ -74,7 +74,9 @@ def find(
     (part, held), given = hold_out(data, config.seed), data.given.numpy()
     begun = folder is not None and any(folder.glob("epoch-*.pt"))
     trainer = Trainer.resume(folder, part) if begun else Trainer(config, part, folder)
-    sums = np.load(folder / f"sums-{trainer.epoch}.npy") if begun else 0.0  # (N, 1 + C): margins and probabilities
+    sums = 0.0  # (N, 1 + C): margins and probabilities
+    if begun:
+        sums = np.load(folder / f"sums-{trainer.epoch}.npy", allow_pickle=False)
 
     def add(trainer: Trainer, row: dict) -> None:
         nonlocal sums
