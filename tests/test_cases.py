@@ -612,3 +612,69 @@ def test_grids_still_expand_with_the_plan_of_the_tests(tmp_path):
     import yaml
 
     assert len(load_grid(tmp_path, yaml.safe_dump(PLAN)).runs) == 4
+
+
+GOOD = dict(train_images=np.zeros((4, 8, 8, 3), np.uint8), train_labels=np.arange(4) % 2)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(train_labels=np.zeros(4, int)), "train_labels must be whole numbers of at least two classes, got '1 cl"),
+        (dict(train_labels=np.full(4, 0.5)), "train_labels must be whole numbers of at least two classes, got '0 cl"),
+        (dict(train_images=np.uint8(3)), r"d.npz must be an .npz of arrays, got \"one value as \['train_images'\]"),
+        (dict(class_names=np.array("cat")), r"d.npz must be an .npz of arrays, got \"one value as \['class_names'\]"),
+    ],
+)
+def test_an_npz_of_wrong_arrays_is_refused_by_what_is_wrong(tmp_path, changes, message):
+    np.savez(tmp_path / "d.npz", **(GOOD | changes))
+    with pytest.raises(ValueError, match=message):
+        main(["train", "--dataset", str(tmp_path / "d.npz")], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", r"saved.csv must be a file with rows of index, file, given and label, got \[\]"),
+        ("index,file,given,label\n", "saved.csv must be a file with rows of index, file, given and label"),
+        (
+            "index,file,given,label\n0,cat/000.png,0,zebra\n",
+            r"of whole numbers, an image once, got \[\['0', 'cat/000.png'",
+        ),
+        ("index,file,given,label\n" + 2 * "0,cat/000.png,0,1\n", "saved.csv must be of whole numbers, an image once"),
+        ("index,file,given,label\n0,cat/000.png,0,1\n", "suspects.csv must be the ranking of these images, got .'a'"),
+        (None, "check must be a number of images, or a file that exists, got"),
+        (0, "check must be a number of images from 1, or a file, got '0'"),
+    ],
+)
+def test_what_is_no_check_is_refused(tmp_path, text, message):
+    pictures(tmp_path / "own", dict(cat=2, dog=2))
+    saved, out = tmp_path / "saved.csv", tmp_path / "suspects.csv"
+    out.write_text("a,b\n1,2\n")
+    if isinstance(text, str):
+        saved.write_text(text)
+    check = "0" if text == 0 else str(saved)
+    with pytest.raises(ValueError, match=message):
+        main(["suspects", str(tmp_path / "own"), "--out", str(out), "--check", check], standalone_mode=False)
+
+
+def test_suspects_refuses_settings_without_effect_and_a_class_too_small_for_folds(tmp_path):
+    pictures(tmp_path, dict(cat=5, dog=1))
+    with pytest.raises(ValueError, match="set must be no setting of what is ranked, as all images are, got 'noise'"):
+        main(["suspects", str(tmp_path), "--set", "noise", "sym"], standalone_mode=False)
+    with pytest.raises(ValueError, match="labels must be of two classes with at least two samples each, got 'one with"):
+        main(["suspects", str(tmp_path)], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a,label\n1,c\n2,\n3,d\n", r"labels must be given in all rows, got 'none in row \[1\]'"),
+        ("a,label\n1e200,c\n2,c\n3,d\n4,d\n", r"features must be below 1e100, got 'nan, inf or more in row \[0\]'"),
+        ("a,label\n1,c\n2,c\n3,d\n", "labels must be of two classes with at least two samples each, got 'one with 1'"),
+    ],
+)
+def test_features_that_cannot_be_ranked_are_refused(tmp_path, text, message):
+    (tmp_path / "f.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        main(["suspects", str(tmp_path / "f.csv"), "--out", str(tmp_path / "out.csv")], standalone_mode=False)

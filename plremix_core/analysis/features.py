@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
 from ..data.features import Features
+from ..engine.checks import require
 
 FOLDS, NEIGHBOURS, MOST = 5, 20, 20_000  # MOST: rows up to which neighbours are searched in all of them
 
@@ -26,6 +27,7 @@ def rank(features: Features, seed: int = 0) -> pd.DataFrame:
     says how many of regression and neighbours prefer another class than the given one.
     """
     values, given, names = features
+    require_repeated(given)
     folds = StratifiedKFold(min(FOLDS, np.bincount(given).max()), shuffle=True, random_state=seed)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200, tol=1e-3))
     with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
@@ -43,6 +45,12 @@ def rank(features: Features, seed: int = 0) -> pd.DataFrame:
     table["rank"], table["rank_votes"] = (table[by].rank(method="first").astype(int) for by in ("margin", "votes"))
     table["agree"] = (table[["suggested", "neighbours"]].to_numpy() != given[:, None]).sum(axis=1)
     return table
+
+
+def require_repeated(given: np.ndarray) -> None:
+    """Refuse labels (N,) unless two classes have two samples, as each fold is predicted from the others."""
+    second = np.sort(np.bincount(given, minlength=2))[-2]
+    require(second > 1, "labels", "of two classes with at least two samples each", f"one with {second}", "Add some.")
 
 
 def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:

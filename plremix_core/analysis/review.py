@@ -13,7 +13,7 @@ from scipy.special import logit
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
-from ..data.label_files import readable
+from ..data.label_files import read_columns, readable
 from ..engine.checks import require
 from ..engine.files import write_atomic
 
@@ -80,9 +80,13 @@ def read_reviewed(path: Path, files: Sequence[str]) -> pd.DataFrame:
 
     Its files must be those at the same places of `files`.
     """
-    table = pd.read_csv(path, encoding="utf-8-sig", keep_default_na=False)
-    there = {"index", "file", "given", "label"} <= set(table)
-    require(there, str(path), "a file with index, file, given and label", list(table), "Save it from the page again.")
+    table, remedy = pd.DataFrame(read_columns(path, str(path))), "Save it from the page again."
+    there = {"index", "file", "given", "label"} <= set(table) and len(table) > 0
+    require(there, str(path), "a file with rows of index, file, given and label", list(table), remedy)
+    numbers = table[["index", "given", "label"]].apply(pd.to_numeric, errors="coerce")
+    odd = table[(numbers % 1 != 0).any(axis=1) | numbers["index"].duplicated()].values.tolist()
+    require(not odd, str(path), "of whole numbers, an image once", odd[:1], remedy)
+    table = table.assign(**numbers.astype(int))
     now = table["index"].map({index: readable(file).removeprefix("'") for index, file in enumerate(files)})
     changed = table["file"][now != table["file"].str.removeprefix("'")].tolist()
     remedy = "The folder has changed since: run plremix suspects again."

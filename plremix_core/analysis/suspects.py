@@ -107,6 +107,7 @@ def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> T
 
 def settings_for(data: Dataset, method: str = "ce", **changes: object) -> Config:
     """Settings of `find` for images whose noise nobody knows; the steps follow the number of images, 16 passes."""
+    features.require_repeated(data.given.numpy())
     steps = dict(steps_per_epoch=max(20 if method == "ce" else 40, len(data.given) // 64))
     return for_folder(data.num_classes, method=method, **(steps | changes))
 

@@ -60,8 +60,12 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
         if check is None:
             _rank_images(source, layout, out, show, method, dict(changes))
         elif check.isdecimal():
+            require(int(check) > 0, "check", "a number of images from 1, or a file", check, "100 is a good start.")
             _draw_check(source, layout, out, int(check))
         else:
+            require(
+                Path(check).is_file(), "check", "a number of images, or a file that exists", check, "Check the path."
+            )
             _read_check(layout, out, Path(check))
 
 
@@ -97,6 +101,8 @@ def _require_signal(accuracy: float, chance: float, count: int, remedy: str) -> 
 
 
 def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str, changes: dict) -> None:
+    idle = sorted({*changes} & {*"dataset train_size holdout noise rate label_file".split()})
+    require(not idle, "set", "no setting of what is ranked, as all images are", ", ".join(idle), "Leave it out.")
     whole = data.load("folder", source, image_size=changes.get("image_size"))
     config = analysis.suspects.settings_for(whole, method, **changes)
     part, _ = analysis.suspects.hold_out(whole, config.seed)
@@ -159,5 +165,8 @@ def _read_check(layout: Layout, out: Path, saved: Path) -> None:
     share, low, high = analysis.review.rate(seen)
     click.echo(f"{share:.1%} of the labels are wrong (95 % interval {low:.1%} to {high:.1%}, {len(seen)} images)")
     if out.is_file():
-        expected = analysis.review.budget(seen, pd.read_csv(out))
+        ranking = pd.DataFrame(data.label_files.read_columns(out, str(out)))
+        ranked = set(seen["index"].astype(str)) <= set(ranking.get("index", ()))
+        require(ranked, str(out), "the ranking of these images", list(ranking)[:3], "Run plremix suspects again.")
+        expected = analysis.review.budget(seen, ranking.astype({"index": int}))
         click.echo(f"expected wrong labels from the top of {out}: {_first(expected)}; of all {expected[-1]:.0f}")

@@ -111,14 +111,19 @@ def read_npz(path: Path, needed: tuple[str, ...] = PARTS[:2]) -> dict[str, np.nd
     found = read_columns(path, f"dataset file {path}")
     missing = [part for part in needed if part not in found]
     require(not missing, f"dataset file {path}", f"an .npz with {', '.join(needed)}", f"none of {missing}", "Add them.")
-    return {part: found[part] for part in (*PARTS, "class_names") if part in found}
+    found = {part: found[part] for part in (*PARTS, "class_names") if part in found}
+    single = [part for part in found if found[part].ndim == 0]
+    require(not single, f"dataset file {path}", "an .npz of arrays", f"one value as {single}", "One entry an image.")
+    return found
 
 
 def count_classes(arrays: dict[str, np.ndarray]) -> int:
-    """Number of classes of an .npz of your own: by its names, or its labels, or 0 if they are no numbers."""
+    """Number of classes of an .npz of your own, by its names or its labels; below two is refused."""
     labels = [arrays[part] for part in PARTS[1::2] if part in arrays and arrays[part].dtype.kind in "iu"]
     highest = max((int(part.max()) for part in labels if part.size), default=-1)
-    return len(arrays.get("class_names", range(highest + 1)))
+    count, remedy = len(arrays.get("class_names", range(highest + 1))), "Number the classes from 0."
+    require(count > 1, "train_labels", "whole numbers of at least two classes", f"{count} classes", remedy)
+    return count
 
 
 def _download(name: str, source: Source, folder: Path) -> dict[str, np.ndarray]:

@@ -23,8 +23,8 @@ def from_features(values: object, labels: object) -> Features:
     rule = np.issubdtype(values.dtype, np.number) and values.ndim >= 2 and values.size > 0
     require(rule, "features", "numbers of shape (N, D)", (str(values.dtype), values.shape), "One row a sample.")
     values = values.reshape(len(values), -1).astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    require(not len(bad), "features", "finite", f"nan or inf in row {bad[:1].tolist()}", "Fill or drop such rows.")
+    bad = np.flatnonzero(~(np.abs(values) < 1e100).all(axis=1))[:1].tolist()
+    require(not bad, "features", "below 1e100", f"nan, inf or more in row {bad}", "Fill or drop such rows.")
     require(labels.shape == (len(values),), "labels", f"of shape ({len(values)},)", labels.shape, "One label a row.")
     require(labels.dtype.kind in "iuUO", "labels", "whole numbers or names", str(labels.dtype), "Convert them.")
     names, given = np.unique(labels if labels.dtype.kind != "O" else labels.astype(str), return_inverse=True)
@@ -41,6 +41,8 @@ def read_features(file: Path, labels: Path | None) -> Features:
     lone = "label" in known or len(known.columns) == 1
     require(lone, str(labels), "a table with one column, or one named label", list(known), "Name it.")
     found = known.pop("label" if "label" in known else known.columns[0])
+    empty = np.flatnonzero(found.isna())[:1].tolist()
+    require(not empty, "labels", "given in all rows", f"none in row {empty}", "Fill or drop such rows.")
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     require(not text, f"columns of {file}", "numbers", text, "Drop them, or encode them as numbers.")
     return from_features(table.to_numpy(), found)

@@ -139,7 +139,7 @@ def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         if kind == ".pt":
             return _load_torch(path)
         if kind == ".csv":
-            rows = [row for row in csv.reader(io.StringIO(read_text(path))) if "".join(row).strip()]
+            rows = [row for row in csv.reader(io.StringIO(read_text(path))) if "".join(row).strip()] or [[]]
             bare = all(map(HEADLESS.fullmatch, rows[0]))
             heading = [str(number) for number in range(len(rows[0]))] if bare else rows.pop(0)
             if len(set(heading)) < len(heading) or any(len(row) != len(heading) for row in rows):
