@@ -14,7 +14,9 @@ DECLARED = 'seed: int = 0  # a seed\nmethod: str = "plremix"'
 @pytest.mark.parametrize("before", [[], ["%matplotlib inline"], ["import os\nfolder = os.getcwd()"]])
 def test_a_misspelt_parameter_is_refused_with_the_name_it_resembles(before):
     injected.refuse_unknown([*before, DECLARED, '# Parameters\nseed = 3\nmethod = "ce"', "x = 1"])
-    with pytest.raises(ValueError, match="parameter must be one of .*seed, method, got 'methd'. See .* Did you mean method"):
+    with pytest.raises(
+        ValueError, match="parameter must be one of .*seed, method, got 'methd'. See .* Did you mean method"
+    ):
         injected.refuse_unknown([*before, DECLARED, '# Parameters\nmethd = "ce"'])
     with pytest.raises(ValueError, match="See the cell of parameters"):
         injected.refuse_unknown([*before, DECLARED, "# Parameters\nseed = 3\nzzz = 1"])

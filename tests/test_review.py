@@ -121,7 +121,7 @@ def test_moving_changes_the_folder_itself_and_keeps_what_is_dropped(tmp_path):
     assert (tmp_path / "dropped" / "<script>" / "3.png").is_file() and not (root / "<script>" / "3.png").exists()
     assert [sum(label == c for _, label in folders.own(root).train) for c in range(3)] == [8, 7, 8]
     again = invoke("clean", root, labels)
-    assert "column 'file', must be of the images' paths" in str(again.exception)
+    assert "column 'file', must be the paths" in str(again.exception)
     assert "'<script>/3.png'" in str(again.exception)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from plremix_core.engine.files import ROOT
 
-
 PACKED = (".py", ".html", ".css", ".json", ".yaml")
 
 
