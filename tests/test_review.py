@@ -238,7 +238,7 @@ def test_votes_leave_the_row_itself_out():
 @pytest.mark.parametrize(
     ("values", "labels", "said"),
     [
-        ([[1.0], [np.nan]], [0, 0], "nan or inf in row"),
+        ([[1.0], [np.nan]], [0, 0], "nan, inf or more in row"),
         ([[1.0], [2.0]], [0, 1], "not one a row"),
         ([[1.0], [2.0], [3.0]], [0, 0], "of shape (3,)"),
         ([["a"], ["b"]], [0, 0], "numbers of shape (N, D)"),
