@@ -18,17 +18,17 @@ STEPS = {  # name: left, bottom, width, height (inches), kind, text
     "x": (3.9, 3.53, 1.25, 0.42, 0, "Labeled set $X$\n$w_i > 1/2$"),
     "u": (3.9, 2.98, 1.25, 0.42, 0, "Unlabeled set $U$\n$w_i \\leq 1/2$"),
     "refine": (5.45, 3.53, 1.95, 0.42, 0, "Co-refinement: $w_i$ label +\n$(1-w_i)$ own prediction"),
-    "guess": (5.45, 2.98, 1.95, 0.42, 0, "Co-guessing: mean of both\nnetworks' predictions"),
-    "mix": (5.45, 2.1, 1.95, 0.58, 0, "Sharpen; MixUp of strong\nviews: $L_x + \\lambda_u L_u$ + penalty"),
-    "sets": (0.0, 0.95, 1.7, 0.7, 1, "Candidate set $S_i$: the\n$\\kappa$ likeliest classes\nand the given label"),
+    "guess": (3.3, 2.14, 1.85, 0.58, 0, "Co-guessing: mean of both\nnetworks' predictions"),
+    "mix": (5.45, 2.14, 1.95, 0.58, 0, "Sharpen; MixUp of strong\nviews: $L_x + \\lambda_u L_u$ + penalty"),
+    "sets": (0.0, 0.95, 1.7, 0.7, 1, "Candidate set $S_i$: the\n$\\kappa$ most probable classes\nand the given label"),
     "mask": (2.0, 0.95, 1.6, 0.7, 1, "PLR mask:\nnegative pair only if\n$S_i \\cap S_j = \\emptyset$"),
     "plr": (3.9, 0.95, 1.6, 0.7, 1, "Contrastive loss $L_{PLR}$\nof two strong,\nunmixed views"),
     "net": (5.95, 0.95, 1.45, 0.7, 2, "Network 1:\nSGD step on\nthe sum"),
     "move": (0.0, 0.0, 7.4, 0.5, 1, "After its epoch: confident images move the prototypes; "
                                      "then network 2 trains, with network 1 as peer"),
 }  # fmt: skip
-ARROWS = "warm two, peer two, two mixture, mixture x, mixture u, x refine, u guess, guess mix, mix net, "
-ARROWS += "peer sets, sets mask, mask plr, plr net, net move"
+ARROWS = "contrast start, warm two, peer two, two mixture, mixture x, mixture u, x refine, refine mix, u guess, "
+ARROWS += "peer guess, guess mix, mix net, peer sets, sets mask, mask plr, plr net, net move"
 
 
 @in_style
@@ -45,6 +45,7 @@ def method_diagram() -> Figure:
         (x, y, w, h, *_), (u, v, b, t, *_) = STEPS[start], STEPS[end]
         style = dict(arrowstyle="-|>", color="#444444", lw=1.2, patchA=boxes[start], patchB=boxes[end])
         ax.annotate("", (np.clip(x + w / 2, u, u + b), v + t / 2), (x + w / 2, y + h / 2), arrowprops=style)
+    ax.text(2.4, 4.6, "+", ha="center", va="center")
     ax.text(1.3, 4.02, "Every later epoch, for network 1:", va="center")
     for kind, colour in KINDS.items():
         ax.plot([], [], "s", color=colour, markeredgecolor="#333333", markersize=9, label=kind)
