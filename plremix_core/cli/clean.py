@@ -27,7 +27,7 @@ def clean(images, labels, copy, move) -> None:
     if new := copy or move:
         require_outside(new, images, "folder")
         require(not new.exists(), "folder", "new", str(new), "Choose another name.")
-    train, names = folders.own(images).train, folders.own(images).names
+    names, train, *_ = folders.own(images)
     files = [file for file, _ in train]
     wanted = label_files.read(labels, len(files), len(names), files, names)
     level = int(any(Path(file).parts[0] != names[label] for file, label in train))  # 1: the classes lie in train/

@@ -96,8 +96,8 @@ def progress(chosen: list[GridRun], folder: Path) -> str:
     lines, states = [], status(chosen, folder)
     for one in chosen:
         text = f"epoch {run_one.epoch(folder / one.name)} of {one.config.epochs}" if one.config else ""
-        if states[one.name] == "failed":
-            text = run_one.failure(folder / one.name)["reason"]
+        if states[one.name] in ("done", "failed"):
+            text = (run_one.failure(folder / one.name) or {}).get("reason", "")
         lines.append(f"{one.name}  {states[one.name]}  {text}".rstrip())
     return "\n".join([*lines, count(states)])
 

@@ -37,7 +37,7 @@ def failure(folder: Path) -> dict | None:
 
 def epoch(folder: Path) -> int:
     """Epochs in the newest checkpoint."""
-    return checkpoint.saved(folder)[0][0] if checkpoint.saved(folder) else 0
+    return max((number for number, _ in checkpoint.saved(folder)), default=0)
 
 
 def state(folder: Path, fingerprint: str) -> str:
