@@ -90,6 +90,15 @@ def test_panels_of_one_quantity_have_scales_of_one_width():
     assert widths[0] == pytest.approx(widths[1]) and others[0] < others[1] / 10
 
 
+def test_named_epochs_are_marked_on_the_axis_of_curves():
+    marks = {"end of warm-up": 3, "κ = 2": 5}
+    plain, ax = (plots.curves([{"ce": CURVE}], ["a"], ["y"], marks=m).axes[0] for m in (None, marks))
+    (_seeds, lines), (top,) = ax.collections, ax.child_axes
+    assert len(plain.collections) == 1 and not plain.child_axes
+    assert [line[0, 0] for line in lines.get_segments()] == list(top.get_xticks()) == [3, 5]
+    assert [label.get_text() for label in top.get_xticklabels()] == list(marks)
+
+
 def test_a_spike_of_one_seed_does_not_set_the_scale_but_its_mean_is_shown():
     values = np.tile(np.linspace(0.95, 0.97, 50), (6, 1))
     values[2, 30] = 0.5

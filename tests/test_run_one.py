@@ -21,6 +21,14 @@ def test_a_cut_line_counts_as_an_attempt_and_the_next_one_has_its_own_line(tmp_p
         json.loads(cut)
 
 
+def test_a_run_that_failed_counts_as_failed_whatever_checkpoints_it_left(tmp_path):
+    assert run_one.state(tmp_path, "x") == "waiting"
+    (tmp_path / "epoch-3.pt").touch()
+    assert run_one.state(tmp_path, "x") == "stopped"
+    run_one.fail(tmp_path, "why")
+    assert run_one.state(tmp_path, "x") == "failed"
+
+
 # ------------------------------------------------------------------------------------------- full disks, lost folders
 
 
