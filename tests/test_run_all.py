@@ -111,6 +111,17 @@ def kill_a_worker_in_the_middle(folder: Path) -> int:
     raise AssertionError("no run was ever in the middle")
 
 
+def test_the_list_of_runs_tells_the_epoch_of_those_that_go_on_and_the_reason_of_those_that_failed(tmp_path):
+    first, second, *_ = plan = grid.load(write(tmp_path)).runs[:4]
+    for one in plan[:3]:
+        run_one.prepare(tmp_path / one.name, one)
+        (tmp_path / one.name / "epoch-4.pt").touch()
+    files.write_json(tmp_path / first.name / "result.json", dict(fingerprint=first.fingerprint))
+    run_one.fail(tmp_path / second.name, "a full disk")
+    ends = [line.split("  ", 1)[1] for line in run_all.progress(plan, tmp_path).splitlines()[:-1]]
+    assert ends == ["done", "failed  a full disk", "stopped  epoch 4 of 6", "waiting  epoch 0 of 6"]
+
+
 @pytest.mark.long
 def test_twelve_runs_come_out_alike_here_and_on_a_cluster_whose_worker_is_killed(tmp_path):
     path, here, there = write(tmp_path), tmp_path / "here", tmp_path / "there"
