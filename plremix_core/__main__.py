@@ -8,7 +8,7 @@ from .cli import main
 def run() -> None:
     """Run the command; what the user got wrong is one line, not a traceback."""
     for stream in (sys.stdout, sys.stderr):  # names of files may hold what the screen cannot show
-        stream.reconfigure(errors="backslashreplace")
+        stream.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         main()
     except (ValueError, FloatingPointError, OSError) as error:

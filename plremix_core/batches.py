@@ -48,16 +48,9 @@ def passes(
 ) -> Iterator[Views]:
     """Yield the batches of `order` (steps, B) with `weak` and `strong` views of every image.
 
-    Parameters
-    ----------
-    images : Tensor or ImageFiles of shape (N, c, H, W), uint8
-        Whole training set, on the device; of files, the next chunk is read while one is used.
-    config : Config
-        See `augment`; with multi_crop it also says how many strong views there are.
-    statistics : tuple
-        Mean and deviation of each channel, as fractions of 255.
-    generator : torch.Generator
-        On the CPU.
+    `images` (N, c, H, W), uint8, is the whole training set, on the device; of files, the next chunk is read while one
+    is used. multi_crop of the `config` also says how many strong views there are. `statistics` are mean and deviation
+    of each channel, as fractions of 255. The `generator` is on the CPU.
     """
     size = order.shape[1]
     views = weak + strong + sum(number for number, *_ in config.multi_crop)

@@ -96,10 +96,10 @@ class Config(Settings):
     naive_contrast: str = setting("method", "", "form after warm-up for naive; empty: as contrast", rule=FORM)
     proto_momentum: float = setting("advanced", 0.99, "share of the old prototype that an update keeps", ge=0, lt=1)
     prototypes_from: str = setting(
-        "advanced", "own", "whose projections move the prototypes; peer: fault 1", one_of=("own", "peer")
+        "advanced", "own", "whose projections move the prototypes; peer: bug 1", one_of=("own", "peer")
     )
     short_parts: str = setting(
-        "advanced", "fill", "fill up a part below a batch; skip its epoch: fault 4", one_of=("fill", "skip")
+        "advanced", "fill", "fill up a part below a batch; skip its epoch: bug 4", one_of=("fill", "skip")
     )
     confidence_penalty: bool = setting("advanced", False, "punish confident predictions in warm-up")
     supervised_view: str = setting("advanced", "weak", "view for the given labels", one_of=("weak", "strong"))

@@ -82,14 +82,8 @@ def split_clean(
 ) -> Split:
     """Fit two Gaussians to the per-sample losses and call the component nearer to zero loss clean.
 
-    Parameters
-    ----------
-    loss_cls, loss_proto : array of shape (N,), float
-        Classifier and prototype loss against the given label, nats; without `loss_proto` the mixture has one dimension.
-    threshold : float
-        Posterior above which a sample is clean, in (0, 1).
-    seed : int
-        Seeds the k-means start of the mixture.
+    Classifier and prototype loss (N,) are against the given label, in nats; without `loss_proto` the mixture has one
+    dimension. A sample is clean above a posterior of `threshold` in (0, 1); `seed` is of the k-means start.
 
     Source: paper arXiv:2402.17589v2; release, utils/train_utils.py, gmm_selection. 10 iterations of EM, tolerance 1e-2,
     5e-4 added to the covariances, clean = smaller squared norm of the mean.

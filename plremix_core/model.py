@@ -139,25 +139,12 @@ def select_confident(
 ) -> tuple[SelfAdaptive, Tensor, Tensor]:
     """Choose the samples that may move the prototypes, with thresholds that follow the training.
 
-    Parameters
-    ----------
-    state : SelfAdaptive
-        Threshold and mean prediction so far.
-    proto_logits, cls_logits : Tensor of shape (N, C), float
-        Outputs for all samples before the epoch.
-    progress : float
-        Epoch over number of epochs, in [0, 1]. Their blend gives the classifier the weight (1 + cos(pi progress)) / 2.
-    momentum : float
-        Share of the old state, in [0, 1].
+    `state` holds threshold and mean prediction so far, of which the share `momentum` in [0, 1] is kept. The outputs
+    (N, C) are those for all samples before the epoch. `progress` in [0, 1] is epoch over number of epochs: in their
+    blend the classifier has the weight (1 + cos(pi progress)) / 2.
 
-    Returns
-    -------
-    state : SelfAdaptive
-        New state.
-    selected : Tensor of shape (N,), bool
-        Samples whose blended prediction reaches the threshold of its class.
-    labels : Tensor of shape (N,), int64
-        The classifier's labels, under which the selected samples move the prototypes.
+    Returned are the new state; which samples (N,) have a blended prediction that reaches the threshold of its class;
+    and the classifier's labels (N,), under which these samples move the prototypes.
 
     Source: FreeMatch (arXiv:2205.07246), equations 5 to 8; release, utils/train_utils.py, pseudo_selection.
     """

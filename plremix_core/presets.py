@@ -1,4 +1,4 @@
-"""The paper's settings by name, each with its source; the release's faults on demand; settings for two CPU cores."""
+"""The paper's settings by name, each with its source; the release's bugs on demand; settings for two CPU cores."""
 
 import dataclasses
 
@@ -54,10 +54,7 @@ SOURCES = {  # where the values come from; a field that is not named is ours and
     "dataset noise rate method warm_up_contrast supervised_view": "paper arXiv:2402.17589v2; release: train*.py",
     "train_size": "release: data/clothing1m.py, 1000 x 64 images a training",
 }
-FAULTS = dict(  # what `released` switches; the numbers are those of the README's list of faults
-    prototypes_from="peer",  # 1
-    short_parts="skip",  # 4
-)
+BUGS = dict(prototypes_from="peer", short_parts="skip")  # that `released` switches: 1 and 4 of lesson 10's list
 PROFILES = ("quick", "full")
 SMALL = dict(  # a network and a schedule for two CPU cores; why, is told in notebook 05
     backbone="preact", width=32, blocks=(1, 1, 1, 1), stem_stride=4, pooled=1, batch_size=32, pad=1, flip=False, fill=0,
@@ -91,7 +88,7 @@ def preset(
     profile : str
         "full": the paper's schedule and backbone. "quick": a small network and a short schedule.
     released : bool
-        Switch on the faults of the release that can be switched: prototypes from the peer's projections (1), epochs
+        Switch on the bugs of the release that can be switched: prototypes from the peer's projections (1), epochs
         without a step when a part has fewer samples than a batch (4), no padding on Tiny-ImageNet (8).
     **changes : object
         Fields of Config that replace the preset's. With other `epochs`, warm-up, ramp, kappa and drops of the learning
@@ -109,7 +106,7 @@ def preset(
     settings = dict(dataset=dataset, noise=noise, rate=rate, method=method)
     settings |= TABLE.get(dataset, {}) | ({"confidence_penalty": True} if noise.startswith("asym") else {})
     if released:
-        settings |= FAULTS
+        settings |= BUGS
         settings |= {"pad": 0} if dataset == "tiny_imagenet" else {}
     settings |= {name: SMALL[name] for name in SMALL if profile == "quick"}
     if "epochs" in changes:

@@ -106,16 +106,9 @@ def co_refine_and_co_guess(
 ) -> tuple[Tensor, Tensor]:
     """Refine the labels of the labeled batch and guess those of the unlabeled one; soft targets (B, C) of both.
 
-    Parameters
-    ----------
-    net, peer : Network
-        The trained network, in train mode, and the other one, in eval mode.
-    weak_x, weak_u : Tensor of shape (2, B, c, H, W), float
-        Two weak views of the labeled and of the unlabeled batch.
-    given, p_clean : Tensor of shape (B,), int64 and float
-        Given labels of the labeled batch, and the probability that each is right.
-    sharpening : float
-        Temperature of `losses.sharpen`.
+    `net` is in train mode, the other network `peer` in eval mode. `weak_x` and `weak_u` (2, B, c, H, W) are two weak
+    views of the labeled and of the unlabeled batch. `given` (B,) are the given labels of the labeled batch, `p_clean`
+    (B,) the probability that each is right; `sharpening` is the temperature of `losses.sharpen`.
 
     Source: DivideMix (arXiv:2002.07394), co-refinement and co-guessing; release, utils/train_utils.py, semi_train_step.
     """
@@ -143,20 +136,10 @@ def semi_step(
 ) -> Terms:
     """MixUp, semi-supervised losses and the contrastive loss of one batch; labeled samples come first.
 
-    Parameters
-    ----------
-    net : Network
-        In train mode.
-    strong_x, strong_u, small : Tensor of shape (2, B, c, H, W) twice and (v, 2 B, c, h, w), float
-        Two strong views of the labeled and of the unlabeled batch; small crops, for the contrast alone.
-    targets_x, targets_u : Tensor of shape (B, C), float
-        From `co_refine_and_co_guess`.
-    mask : Tensor of shape (2 B, 2 B), int8, or None
-        Negative pairs; None for no contrast.
-    mix, permutation : float in [0.5, 1] and Tensor of shape (4 B,), int64
-        Coefficient and partners of MixUp.
-    weight_u : float
-        Weight of the unlabeled loss in this step.
+    `strong_x` and `strong_u` (2, B, c, H, W) are two strong views of the labeled and of the unlabeled batch, `small`
+    (v, 2 B, c, h, w) small crops for the contrast alone, and the targets (B, C) from `co_refine_and_co_guess`. `mask`
+    (2 B, 2 B) marks the negative pairs; None for no contrast. `mix` in [0.5, 1] and `permutation` (4 B,) are
+    coefficient and partners of MixUp, `weight_u` is the weight of the unlabeled loss in this step.
 
     Source: paper, training on the split set; release, utils/train_utils.py, semi_train_step and plr_train_step.
     """

@@ -189,7 +189,7 @@ class Trainer(Resumable):
         return evaluate.per_sample(net, self.images, self.given, self.data, self.config.crop)
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """Share of images that both networks together label rightly; see `evaluate.accuracy`."""
+        """Share of images that both networks together classify correctly; see `evaluate.accuracy`."""
         return evaluate.accuracy(self.nets, images, labels, self.data, self.config.crop)
 
     def state_dict(self) -> dict:

@@ -19,7 +19,7 @@ def tabulate() -> str:
     """The page, with a row a setting, in the order of the help."""
     rows, context = [], click.Context(train)
     for option in (option for option in train.params if isinstance(option, Field)):
-        meaning, _, default = option.get_help_record(context)[1].removesuffix("]").partition("  [default: ")
+        meaning, _, default = option.get_help_record(context)[1].removesuffix("]").partition("  [paper: ")
         rows.append(f"| {option.group} | `{option.name}` | `{default}` | {meaning} |\n")
     return HEAD + "".join(rows)
 

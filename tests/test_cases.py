@@ -22,6 +22,7 @@ from plremix_core.analysis import suspects
 from plremix_core.config import Config
 from plremix_core.data import folders, label_files
 from plremix_core.data.dataset import describe
+from plremix_core.data.features import read_features
 from plremix_core.engine import files
 from plremix_core.engine.files import ROOT
 from plremix_core.engine.plain_yaml import read_yaml
@@ -108,7 +109,7 @@ def test_01_label_files_take_names_and_numbers_but_not_both(tmp_path):
     names = tuple(sorted(str(c) for c in range(11)))
     assert [names[c] for c in label_files.read(tmp_path / "l.csv", 3, 11, names=names)] == ["2", "10", "2"]
     (tmp_path / "l.csv").write_text("label\ncat\n1\ndog\n")
-    assert "entry 0," in refusal(label_files.read, tmp_path / "l.csv", 3, 2, names=("cat", "dog"))
+    assert "line 2," in refusal(label_files.read, tmp_path / "l.csv", 3, 2, names=("cat", "dog"))
 
 
 # ------------------------------------------------------------------------------------------------- 02, 12: splits
@@ -120,7 +121,7 @@ def test_02_parts_of_a_split_are_no_classes(tmp_path):
     pictures(tmp_path / "a", {"unlabelled": 4})
     text = plremix("train", "--images", tmp_path / "a", *SMALL)
     assert "without parts of a split, got ['test', 'train', 'unlabelled']" in text
-    assert f"--images {tmp_path / 'a' / 'train'}" in text and "move unlabelled out of" in text
+    assert f"Pass {tmp_path / 'a' / 'train'} (in Python" in text and "move unlabelled out of" in text
     pictures(tmp_path / "b", {"cat": 4, "dog": 4, "Test": 4})
     assert "parts of a split" in refusal(folders.own, tmp_path / "b")
     pictures(tmp_path / "c", {"bus": 4, "train": 4})  # a class of trains
@@ -140,10 +141,10 @@ def test_02_a_split_is_found_under_the_usual_names_and_told(tmp_path, names):
 def test_02_one_level_too_high_names_the_command_that_would_be_right(tmp_path):
     pictures(tmp_path / "c" / "pets", {"cat": 4, "dog": 4})
     text = plremix("train", "--images", tmp_path / "c", *SMALL)
-    assert f"pets holds cat, dog: pass --images {tmp_path / 'c' / 'pets'}" in text
+    assert f"pets holds cat, dog: pass {tmp_path / 'c' / 'pets'}" in text
     for place in ("v1/train", "v1/test", "v2/train", "v2/test"):
         pictures(tmp_path / "d" / place, {"cat": 3, "dog": 3})
-    assert f"pass --images {tmp_path / 'd' / 'v1'}" in refusal(folders.own, tmp_path / "d")
+    assert f"pass {tmp_path / 'd' / 'v1'}" in refusal(folders.own, tmp_path / "d")
     text = refusal(folders.own, tmp_path / "c" / "pets" / "cat")
     assert f"pass the folder above: {tmp_path / 'c' / 'pets'}" in text
     pictures(tmp_path / "e", {"cat": 4})
@@ -246,7 +247,8 @@ def test_04_options_without_effect_are_refused_by_name_and_label_files_work(tmp_
         "train", "--images", root, *SMALL, "--label-file", tmp_path / "l.npy", "--method", "ce", "--lambda-u", "3"
     )
     assert "classes: cat 8, dog 8" in text and "no accuracy" in text
-    assert "without effect on method ce and backbone preact: --lambda-u" in text
+    assert "without effect on method ce and backbone preact: --lambda-u" in text and "try 25" not in text
+    assert "l.npy: 8 of 16 labels differ from the folders' names" in text
     np.save(tmp_path / "l.npy", np.array([1, 0] * 7))
     text = plremix("train", "--images", root, "--label-file", tmp_path / "l.npy")
     assert "must be of shape (16,), got (14,)" in text and "classes:" not in text
@@ -288,7 +290,27 @@ def test_05_files_find_their_images_and_empty_labels_drop_theirs(tmp_path):
     assert label_files.read(tmp_path / "l.json", 6, 3, FILES).tolist() == TRUE
     (tmp_path / "l.csv").write_text("file,label\n" + "".join(rows[:3]).replace(",9", ""))
     text = refusal(label_files.read, tmp_path / "l.csv", 6, 3, FILES)
-    assert "the paths of all images and no others, got ['a/1.png', 'a/2.png', 'a/4.png']" in text
+    assert "the paths of all images and no others, got 'no row for 3 of 6 images: a/1.png, a/2.png, a/4.png'." in text
+
+
+def test_05_paths_of_windows_are_taken_and_every_fault_of_paths_is_told_apart(tmp_path):
+    def read(text, files=FILES):
+        (tmp_path / "l.csv").write_text("file,label\n" + text)
+        return label_files.read(tmp_path / "l.csv", 6, 3, files)
+
+    rows = [f"a\\{i}.png,{label}\n" for i, label in enumerate(TRUE)]
+    assert read("".join(rows)).tolist() == TRUE
+    kept = [name.replace("/", "\\") if i == 2 else name for i, name in enumerate(FILES)]  # a name may hold one
+    assert read("".join(f"{name},{label}\n" for name, label in zip(kept, TRUE)), kept).tolist() == TRUE
+    text = refusal(read, "".join(rows[:4]) + rows[0] + "a/9.png,1\n")
+    assert (
+        "'no row for 2 of 6 images: a/4.png, a/5.png; several rows for one image: a/0.png (2 rows); 1 rows for" in text
+    )
+    assert "files that are not in the folder: a/9.png'. Correct the paths" in text
+    rows = [f"photos/{name},1\n" for name in FILES]
+    assert "or of the images' paths, like a/0.png, got ['photos/a/0.png'" in refusal(read, "".join(rows))
+    assert "or drop it if the rows are in the order" in refusal(read, "".join(rows))
+    assert refusal(read, "".join(rows[:4])).endswith("It could be a key. Write it so.")  # dropped, it would not fit
 
 
 @pytest.mark.parametrize(
@@ -483,6 +505,29 @@ def test_15_a_byte_order_mark_is_read_in_every_text(tmp_path, encoding):
 # ------------------------------------------------------------------------------------------------- 13, 14: the start
 
 
+@pytest.mark.parametrize("command", ["predict", "clean", "suspects"])
+def test_11_every_command_counts_what_it_passes_over(trained, tmp_path, command):
+    root = pictures(tmp_path / "a", {"cat": 4, "dog": 4, "__MACOSX": 1})
+    (root / "cat" / "._000.png").write_bytes(b"")
+    (tmp_path / "l.csv").write_text("label\n" + "0\n" * 4 + "1\n" * 4)
+    arguments = dict(
+        predict=(trained[1] / "run", root, "--out", tmp_path / "p.csv"),
+        clean=(root, tmp_path / "l.csv"),
+        suspects=(root, "--check", 3, "--out", tmp_path / "s.csv"),
+    )
+    text = plremix(command, *arguments[command])
+    assert "left out: 2 left behind by a system or a program: __MACOSX, cat/._000.png" in text
+
+
+def test_clean_shows_the_form_of_the_paths_that_it_wants(tmp_path):
+    for part in ("train", "test"):
+        pictures(tmp_path / "a" / part, {"cat": 4, "dog": 4})
+    (tmp_path / "l.csv").write_text("file,label\n" + "".join(f"cat/00{i}.png,cat\n" for i in range(8)))
+    assert "the images' paths, like train/cat/000.png, got ['cat/000.png'" in plremix(
+        "clean", tmp_path / "a", tmp_path / "l.csv"
+    )
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_13_a_device_that_is_not_there_is_refused_and_a_run_from_elsewhere_goes_on(trained):
     assert "device must be one of auto, cpu on this machine, got 'cuda'" in plremix("train", "--device", "cuda")
@@ -505,7 +550,9 @@ def test_14_a_run_among_the_images_is_refused(tmp_path):
     assert not (tmp_path / "a" / "run").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--images", "absent"], ["--lr", "-1"], ["--warm-up", "99"], ["--kappa", "99"]])
+@pytest.mark.parametrize(
+    "arguments", [["--images", "absent"], ["--lr", "-1"], ["--kappa", "99"], ["--out", "/proc/x/run"]]
+)
 def test_a_refusal_does_not_wait_for_torch(arguments, tmp_path):
     code = "import sys, runpy; sys.argv[0] = 'plremix'\ntry: runpy.run_module('plremix_core', run_name='__main__')\n"
     code += "finally: print('torch' in sys.modules)"
@@ -662,6 +709,8 @@ def test_suspects_refuses_settings_without_effect_and_a_class_too_small_for_fold
     pictures(tmp_path, dict(cat=5, dog=1))
     with pytest.raises(ValueError, match="set must be no setting of what is ranked, as all images are, got 'noise'"):
         main(["suspects", str(tmp_path), "--set", "noise", "sym"], standalone_mode=False)
+    with pytest.raises(ValueError, match="got 'method'. Leave it out; --method is an option of its own."):
+        main(["suspects", str(tmp_path), "--set", "method", "ce"], standalone_mode=False)
     with pytest.raises(ValueError, match="labels must be of two classes with at least two samples each, got 'one with"):
         main(["suspects", str(tmp_path)], standalone_mode=False)
 
@@ -672,9 +721,26 @@ def test_suspects_refuses_settings_without_effect_and_a_class_too_small_for_fold
         ("a,label\n1,c\n2,\n3,d\n", r"labels must be given in all rows, got 'none in row \[1\]'"),
         ("a,label\n1e200,c\n2,c\n3,d\n4,d\n", r"features must be below 1e100, got 'nan, inf or more in row \[0\]'"),
         ("a,label\n1,c\n2,c\n3,d\n", "labels must be of two classes with at least two samples each, got 'one with 1'"),
+        ("a;b;label\n1;2;c\n2;2;c\n", "f.csv must be with commas between its cells, got 'semicolons'. Save it with"),
+        ("1,5;2,5;c\n2,5;2,5;d\n", "f.csv must be with commas between its cells, got 'semicolons'. Save it with"),
+        ("a,b,label\n1,5,2,5,c\n", "f.csv, line 2, must be of 3 cells, got 5. Quote cells with commas; write numbers"),
+        ('a,label\n"1,5",c\n"2,5",d\n', "must be numbers, got .'a'.. Drop them or encode them; decimal commas become"),
     ],
 )
 def test_features_that_cannot_be_ranked_are_refused(tmp_path, text, message):
     (tmp_path / "f.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         main(["suspects", str(tmp_path / "f.csv"), "--out", str(tmp_path / "out.csv")], standalone_mode=False)
+
+
+def test_a_first_line_of_numbers_is_a_row_of_features_and_no_heading(tmp_path):
+    rows = "".join(f"{i}.5,{i % 2}\n" for i in range(20))
+    (tmp_path / "f.csv").write_text(rows)
+    (tmp_path / "l.csv").write_text("\n".join("ab" * 10).replace("a\n", "cat\n").replace("b", "dog"))
+    assert "labels must be of shape (20,), got (19,)" in refusal(
+        read_features, tmp_path / "f.csv", tmp_path / "l.csv"
+    )  # the first word stands where a heading would
+    (tmp_path / "l.csv").write_text("label\n" + "cat\ndog\n" * 10)
+    assert read_features(tmp_path / "f.csv", tmp_path / "l.csv").values[0].tolist() == [0.5, 0.0]
+    (tmp_path / "f.csv").write_text("0,1\n" + rows)  # a heading, as pandas writes it
+    assert len(read_features(tmp_path / "f.csv", tmp_path / "l.csv").values) == 20

@@ -112,7 +112,7 @@ def test_all_damaged_is_an_error_that_names_the_folder(folder, caplog):
 
 @pytest.mark.parametrize("name", ["", "missing"])
 def test_a_folder_without_checkpoints_is_refused(tmp_path, name):
-    with pytest.raises(ValueError, match="folder must be one with a readable checkpoint, got '.*'. Start again with"):
+    with pytest.raises(ValueError, match="folder must be one with a readable checkpoint, got '.*'. Start again, in"):
         checkpoint.load_newest(tmp_path / name)
 
 

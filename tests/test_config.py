@@ -79,7 +79,10 @@ WRONG_TYPE = [  # field, value, what the message says of the rule and the value
     ("precision", 16, "of type str, got 16"),
     ("compile", 1, "of type bool, got 1"),
 ]
-POSITIVE, COUNT = "> 0, got {}. See preset() for working values.", ">= 0, got {}. See preset() for working values."
+POSITIVE, COUNT = (
+    "> 0, got {}. See data/settings.md for usual values.",
+    ">= 0, got {}. See data/settings.md for usual values.",
+)
 FRACTION = "in [0, 1), got {}. It is a fraction, not a percentage."
 OUT_OF_RANGE = [
     *[(name, 0, POSITIVE.format(0)) for name in ("width", "epochs", "stem_stride")],
@@ -134,7 +137,7 @@ def test_a_value_against_its_rule_is_refused_by_name(table):
         try:
             Config(**{name: value})
         except ValueError as error:
-            assert str(error).startswith(f"{name} must be {message}"), (name, value)
+            assert str(error).removeprefix("each entry of ").startswith(f"{name} must be {message}"), (name, value)
         else:
             pytest.fail(f"{name} = {value!r} was taken")
 

@@ -522,15 +522,6 @@ def test_bundled_file_needs_no_pickle():
         assert {archive[part].dtype for part in PARTS} == {np.dtype(np.uint8)}
 
 
-def test_instance_noise_is_drawn_from_the_images_that_were_taken():
-    found = prepared(noise="instance", rate=0.4, train_size=3000)
-    assert found.real_rate == pytest.approx(0.4, abs=0.03)
-    assert rows(found.images) == rows(prepared(noise="none", train_size=3000).images)
-    wrong = found.given != found.true
-    counts = torch.zeros(10, 10).index_put_((found.true[wrong], found.given[wrong]), torch.ones(()), accumulate=True)
-    assert (counts.max(dim=1).values / counts.sum(dim=1)).mean() > 0.4  # of nine wrong classes; even draws: 0.15
-
-
 def test_the_real_rate_is_at_hand_and_unknown_without_true_labels():
     found = prepared()
     assert found.real_rate == float((found.given != found.true).double().mean())

@@ -78,8 +78,18 @@ def test_an_answer_of_another_type_is_told_what_is_wanted_and_what_was_given(che
 def test_a_function_that_returns_nothing_is_not_yet_and_one_that_stops_says_why():
     assert judged(function, lambda x: None)[0] is None
     right, text = judged(function, lambda x: 1 / 0)
-    assert right is False and "ZeroDivisionError" in text
+    assert right is False and "your function stopped with ZeroDivisionError" in text
     assert judged(function, lambda x: x**2) == (True, "")
+
+
+def test_what_a_function_returns_in_a_wrong_kind_is_not_told_as_its_own_error_and_percent_for_a_fraction_is():
+    def half(answer: Callable) -> bool | str:
+        return answer(2) / 2 == 2
+
+    right, text = judged(half, lambda x: "text")
+    assert right is False and "stopped" not in text and "kind and shape" in text
+    assert judged(number, 25) == (False, "Give a fraction, not a percentage.")
+    assert judged(number, 26) == (False, "Try again.")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

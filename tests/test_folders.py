@@ -139,7 +139,7 @@ def test_a_test_folder_may_lack_a_class_but_not_have_another(pets):
 def test_folders_that_cannot_be_meant_are_refused(pets):
     with pytest.raises(
         ValueError,
-        match=r"class folders must be classes, without parts of a split, got \['test', 'train'\]. Pass --images",
+        match=r"class folders must be classes, without parts of a split, got \['test', 'train'\]. Pass /",
     ):
         data.from_folder(pets, image_size=8)
     with pytest.raises(ValueError, match="folder must be one that exists, got '.*absent'. Check the path."):
@@ -289,10 +289,9 @@ def test_tiny_imagenet_in_its_layout_or_sorted_as_in_the_release(tmp_path, sorte
     assert (found.mean, found.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-@pytest.mark.parametrize(("kind", "rate"), [("sym", 0.5), ("instance", 0.4)])
 @pytest.mark.parametrize("memory", [None, 0])
-def test_tiny_imagenet_gets_noise_part_and_hold_out(tmp_path, kind, rate, memory):
-    config = Config(dataset="tiny_imagenet", noise=kind, rate=rate, train_size=6, holdout=3, image_size=64)
+def test_tiny_imagenet_gets_noise_part_and_hold_out(tmp_path, memory):
+    config = Config(dataset="tiny_imagenet", noise="sym", rate=0.5, train_size=6, holdout=3, image_size=64)
     found = data.prepare(config, tiny(tmp_path, words=False), memory=memory)
     assert isinstance(found.images, ImageFiles) == (memory == 0)
     assert torch.bincount(found.true).tolist() == [2, 2, 2]

@@ -16,7 +16,7 @@ from plremix_core.lessons import lesson as lesson_module
 from plremix_core.lessons.controls import INSTEAD, replacements
 from plremix_core.trainer import Trainer
 
-REPLACED = replacements().keys() - {"no_faults"}
+REPLACED = replacements().keys() - {"no_bugs"}
 TINY = dict(dataset="fashion_mnist", train_size=200, width=8, blocks=(1, 1), stem_stride=4, batch_size=16, epochs=2)
 TINY |= dict(warm_up=1, steps_per_epoch=1, kappa=((0, 1),), pad=1, flip=False, fill=0, device="cpu")
 
@@ -43,9 +43,11 @@ def test_a_claim_that_holds_is_recorded_with_its_values(lesson):
 
 def test_a_claim_names_the_groups_of_its_values_and_records_all_in_order(lesson, capsys):
     running = lesson()
-    running.claim("C9.1", "small", {"sym 0.2": np.array([0.1, 0.25]), "asym 0.4": [0.3]}, "< 0.5", breaks=["coin"])
-    assert running.records[0]["values"] == [0.1, 0.25, 0.3]
-    assert "measured sym 0.2 0.1, 0.25; asym 0.4 0.3, rule < 0.5" in capsys.readouterr().out
+    values = {"sym 0.2": np.array([0.1, 0.25]), "asym 0.4": [0.3], "fine": [0.4, 0.1, 0.2, 0.123456]}
+    running.claim("C9.1", "small", values, "< 0.5", breaks=["coin"])
+    assert running.records[0]["values"] == [0.1, 0.25, 0.3, 0.4, 0.1, 0.2, 0.123456]
+    told = "measured sym 0.2: 0.1, 0.25; asym 0.4: 0.3; fine: 0.1 to 0.4 (4 values), rule < 0.5"
+    assert told in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("value", [0.6, [0.1, 0.6], [], float("nan"), [0.1, float("nan")], {"a": [0.1], "b": [0.6]}])
@@ -148,9 +150,9 @@ def test_control_coin_makes_the_division_useless(lesson):
     assert 0.4 < division.is_clean[500:].mean() < 0.6
 
 
-def test_control_no_faults_makes_the_released_preset_ours(lesson):
+def test_control_no_bugs_makes_the_released_preset_ours(lesson):
     assert presets.preset("cifar10", released=True) != presets.preset("cifar10")
-    lesson("no_faults")
+    lesson("no_bugs")
     assert presets.preset("cifar10", released=True) == presets.preset("cifar10")
 
 

@@ -1,4 +1,4 @@
-"""The paper's settings by name, their sources, the faults of the release, the small profile."""
+"""The paper's settings by name, their sources, the bugs of the release, the small profile."""
 
 import dataclasses
 import re
@@ -66,7 +66,7 @@ FAULTY = dict(prototypes_from="peer", short_parts="skip")
 
 
 @pytest.mark.parametrize(("dataset", "noise", "rate"), [row[:3] for row in TABLE])
-def test_released_switches_the_faults_and_nothing_else(dataset, noise, rate):
+def test_released_switches_the_bugs_and_nothing_else(dataset, noise, rate):
     expected = dict(FAULTY)
     expected |= {"pad": 0} if dataset == "tiny_imagenet" else {}
     assert preset(dataset, noise, rate, released=True) == preset(dataset, noise, rate).replace(**expected)

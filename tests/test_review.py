@@ -122,7 +122,7 @@ def test_moving_changes_the_folder_itself_and_keeps_what_is_dropped(tmp_path):
     assert [sum(label == c for _, label in folders.own(root).train) for c in range(3)] == [8, 7, 8]
     again = invoke("clean", root, labels)
     assert "column 'file', must be the paths" in str(again.exception)
-    assert "'<script>/3.png'" in str(again.exception)
+    assert "files that are not in the folder: <script>/3.png" in str(again.exception)
 
 
 def test_a_relabelled_image_stays_in_its_part_of_a_split_whatever_the_class_is_called(tmp_path):
@@ -253,9 +253,17 @@ def test_features_that_cannot_be_ranked_are_refused(values, labels, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("{photos}", "--labels", "x.npy"), "options beside class folders must be those that it needs, got '--labels'"),
-        (("{photos}", "--out", "{photos}/s.csv"), "outside the folder of images"),
-        (("{photos}/<script>",), "pass the folder above"),
+        (
+            ("suspects", "{photos}", "--labels", "x.npy"),
+            "options beside class folders must be those that it needs, got '--labels'",
+        ),
+        (("suspects", "{photos}", "--out", "{photos}/s.csv"), "outside the folder of images"),
+        (("suspects", "{photos}/<script>"), "pass the folder above"),
+        (("suspects", "{photos}", "--set", "epoch", "3"), "got 'epoch'. Did you mean epochs?"),
+        (("suspects", "{photos}", "--set", "kappa", "[[0, 9]]"), "at most 3, the number of classes"),
+        (("suspects", "{photos}", "--out", "/proc/s.csv"), "out must be in a folder that can be written to"),
+        (("predict", "{photos}", "{photos}"), "run must be a folder that train --out wrote"),
+        (("export", "{photos}"), "run must be a folder that train --out wrote"),
     ],
 )
 def test_refusals_come_before_torch(photos, arguments, said):
@@ -263,7 +271,7 @@ def test_refusals_come_before_torch(photos, arguments, said):
     code = "import sys; from plremix_core.__main__ import run; import atexit; "
     code += "atexit.register(lambda: print('torch' in sys.modules)); run()"
     start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-c", code, "suspects", *arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert done.returncode != 0 and said in done.stderr and done.stdout.strip() == "False", (done.stderr, done.stdout)
     end = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime < 2  # seconds of CPU
@@ -287,13 +295,14 @@ def test_the_page_saves_what_was_chosen_without_a_network_and_remembers_it(photo
         cards.nth(0).get_by_label("relabel").check()
         cards.nth(1).get_by_label("drop").check()
         page.reload()
-        assert "keep 1, relabel 1, drop 1" in page.locator("#told").inner_text() and errors == []
+        assert "keep 0, relabel 1, drop 1, open 1" in page.locator("#told").inner_text() and errors == []
         with page.expect_download() as saved:
             page.locator("#save").click()
         saved.value.save_as(tmp_path / "l.csv")
         assert page.locator("b").count() == 0
     found = review.read_reviewed(tmp_path / "l.csv", files)
     changed = found[found["label"] != found["given"]]
+    assert found.loc[[3, 40, 90], "label name"].tolist() == ["", NAMES[0], f"'{NAMES[2]}"]
     assert changed[["index", "label"]].to_numpy().tolist() == [[3, -1], [40, 0]] and len(found) == 120
 
 

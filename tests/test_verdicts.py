@@ -189,3 +189,10 @@ def test_the_table_agrees_with_the_records():
     assert f"bundled sym 0.5 {100 * row['mean']:+.1f}" in table["evidence"][0]
     few = found[found["seeds"] < 3]
     assert set(few["verdict"]) <= {"undecided", "not run", "not recorded"}
+
+
+def test_the_short_table_counts_comparisons_with_three_seeds_only(tmp_path):
+    write(tmp_path, "bundled", {"sym": UP, "asym": DOWN[:2]})
+    named = {"method": {"a": "naive", "b": "dividemix"}}
+    first = module.in_markdown(tmp_path, lambda runs: runs.replace(named)).splitlines()[2]
+    assert "| 1 / 0 / 0 | **supported** |" in first

@@ -13,7 +13,9 @@ def e1_1(answer: float) -> bool | str:
         return "That is the real rate at nominal 0.5. The question goes the other way."
     if answer > 1:
         return "Give the rate as a fraction between 0 and 1."
-    return abs(0.9 * answer - 0.5) < 0.002
+    if abs(0.9 * answer - 0.5) < 0.002:
+        return True
+    return "A replaced label is wrong in nine of ten draws. So which rate r gives 0.9 r = 0.5?"
 
 
 def e1_2(keep: Callable) -> bool | str:
@@ -55,7 +57,7 @@ def e1_3(posterior: Callable) -> bool | str:
             return "A density is divided by its standard deviation: a narrow component is also a high one."
         if np.allclose(found, _share(bells / stds, clean)):
             return "The weights are missing: a component with more samples is more likely beforehand."
-        return False
+        return "Divide weight times density of the clean component by the sum of both products, sample by sample."
     return True
 
 

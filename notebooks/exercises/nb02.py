@@ -89,7 +89,7 @@ def e2_4(answer: float) -> bool | str:
         return "that is the value of the loss there (nearly the same, as it happens). Differentiate it."
     if abs(answer - 1) < 1e-6:
         return "that is FlatNCE. The logarithm of 1 + e^v divides by 1 + e^v."
-    return abs(answer - 1 / (1 + math.exp(4))) < 5e-4 or "differentiate the logarithm: e^v / (1 + e^v), at v = -4."
+    return abs(answer - 1 / (1 + math.exp(4))) < 5e-5 or "differentiate the logarithm: e^v / (1 + e^v), at v = -4."
 
 
 def e2_5(answer: float) -> bool | str:

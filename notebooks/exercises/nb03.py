@@ -49,7 +49,7 @@ def e3_2(answer: Callable) -> bool | str:
         if not isinstance(found, torch.Tensor) or found.ndim or not found.requires_grad:
             return f"return a scalar tensor that depends on q, also if {case}."
         if not torch.isfinite(found):
-            return f"the loss is {float(found)} if {case}: v of an anchor without a negative is -inf."
+            return f"the loss is {float(found.detach())} if {case}: v of an anchor without a negative is -inf."
         if abs(float(found.detach() - right.detach())) > 1e-6:
             return f"the value is {float(found.detach()):.3g} and not {float(right.detach()):.3g} if {case}."
         slopes = [torch.autograd.grad(x, q, materialize_grads=True)[0] for x in (found, right)]

@@ -29,6 +29,9 @@ def e5_1(answer: Callable) -> bool | str:
     large = answer(torch.tensor([[2e4, 1e4, 0.0]], dtype=torch.float64), 0.25)
     if not torch.allclose(large, torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64)):
         return "Right for small logits; for logits of 20,000 yours overflows. Use torch's softmax, not exp."
+    cold = answer(torch.tensor([[1.0, 0.0, -1.0]]).repeat(1, 100), 0.02)  # every probability is below 1 %
+    if not bool(cold.isfinite().all()):
+        return "At T = 0.02 the powers of your probabilities are all 0, so 0/0. Divide the logits before the softmax."
     return True
 
 

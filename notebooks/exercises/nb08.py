@@ -15,7 +15,9 @@ def e8_1(answer: float) -> bool | str:
         return "That is the precision: of those you looked at. Now: of those there are."
     if abs(answer - 0.09) < 1e-9:
         return "You divided by all images. Divide by the wrong labels there are, one in five of a thousand."
-    return abs(answer - 0.45) < 1e-6
+    return (
+        abs(answer - 0.45) < 1e-6 or "How many labels are wrong in all? Which share of them is among the first hundred?"
+    )
 
 
 def e8_2(answer: Callable) -> bool | str:

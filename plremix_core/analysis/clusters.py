@@ -20,7 +20,7 @@ def compactness(vectors: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     `within_between` is the mean distance of two images of one class divided by that of two images of different classes:
     0 is best, and a collapse of all images to one point does not make it small. `silhouette` (-1 to 1) compares an
     image's own class with the nearest other class. `knn` is the share of images that most of the ten nearest others
-    label rightly (a tie goes to the smaller class).
+    classify correctly (a tie goes to the smaller class).
     """
     apart, own = pairwise_distances(vectors, metric="cosine"), labels[:, None] == labels
     near = NearestNeighbors(n_neighbors=NEIGHBOURS, metric="cosine").fit(vectors).kneighbors(return_distance=False)

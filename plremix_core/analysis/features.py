@@ -54,10 +54,6 @@ def require_repeated(given: np.ndarray) -> None:
 
 
 def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Score (N, C) of the given label minus the best other one, (N,).
-
-    >>> margin(np.array([[1.0, 3.0, 2.0]]), np.array([1]))
-    array([1.])
-    """
+    """Score (N, C) of the given label minus the best other one, (N,)."""
     own = np.arange(scores.shape[1]) == given[:, None]  # (N, C)
     return scores[own] - np.where(own, -np.inf, scores).max(axis=1)

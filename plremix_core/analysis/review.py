@@ -28,11 +28,7 @@ def above_chance(accuracy: float, chance: float, count: int) -> bool:
 
 
 def precision_at(wrong: np.ndarray) -> np.ndarray:
-    """Return the share of wrong labels among the first k of a ranking, for k = 1..N.
-
-    >>> precision_at(np.array([True, False, True, True]))
-    array([1.        , 0.5       , 0.66666667, 0.75      ])
-    """
+    """Return the share of wrong labels among the first k of a ranking, for k = 1..N."""
     return pd.Series(wrong).expanding().mean().to_numpy()
 
 
@@ -69,7 +65,7 @@ def write_page(
         Image.fromarray(image.repeat(3 // image.shape[2], axis=2)).save(buffer, "JPEG", quality=85)
         card["image"] = base64.b64encode(buffer.getvalue()).decode()
     data = dict(files=list(map(readable, files)), given=list(map(int, given)), whole=whole)
-    data |= dict(shown=shown["index"].tolist(), save=f"{path.stem}_labels.csv")
+    data |= dict(names=list(names), shown=shown["index"].tolist(), save=f"{path.stem}_labels.csv")
     template = jinja2.Template(TEMPLATE.read_text("utf-8"), autoescape=True, trim_blocks=True)
     page = template.render(cards=cards, data=data, names=names, about=about, title=path.stem)
     write_atomic(path, page.encode("utf-8", "backslashreplace"))

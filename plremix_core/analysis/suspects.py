@@ -16,14 +16,13 @@ from ..data.dataset import Dataset
 from ..data.features import Features
 from ..data.image_files import ImageFiles
 from ..engine.checks import require
+from ..engine.files import write_atomic
 from ..presets import for_folder
 from ..trainer import Trainer
 from . import features
 
-Table = pd.DataFrame
 
-
-def rank(trainer: Trainer) -> Table:
+def rank(trainer: Trainer) -> pd.DataFrame:
     """Rank all training images, the most suspect label first; a trainer that has not warmed up is refused.
 
     Columns as from `find`, but p_clean (mean of both networks' splits), confidence (probability of the suggestion, the
@@ -58,7 +57,7 @@ def hold_out(data: Dataset, seed: int) -> tuple[Dataset, np.ndarray]:
 
 def find(
     data: Dataset, config: Config, *, folder: Path | None = None, on_start: Callable = lambda trainer: None
-) -> tuple[Table, dict]:
+) -> tuple[pd.DataFrame, dict]:
     """Train on the images that are not held out and rank the labels of all of them, the most suspect first.
 
     A method without a split is ranked by the margin (logit of the given label minus the best other one) averaged over
@@ -74,9 +73,8 @@ def find(
     (part, held), given = hold_out(data, config.seed), data.given.numpy()
     begun = folder is not None and any(folder.glob("epoch-*.pt"))
     trainer = Trainer.resume(folder, part) if begun else Trainer(config, part, folder)
-    sums = 0.0  # (N, 1 + C): margins and probabilities
-    if begun:
-        sums = np.load(folder / f"sums-{trainer.epoch}.npy", allow_pickle=False)
+    # margins and probabilities, (N, 1 + C)
+    sums = np.fromfile(folder / f"sums-{trainer.epoch}", "f4").reshape(-1, 1 + data.num_classes) if begun else 0.0
 
     def add(trainer: Trainer, row: dict) -> None:
         nonlocal sums
@@ -84,7 +82,7 @@ def find(
         found = [np.column_stack([features.margin(one.numpy(), given), one.softmax(dim=1)]) for one in logits]
         sums = np.mean(found, axis=0) + (0.0 if config.spec.semi else sums)
         if folder is not None:
-            np.save(folder / f"sums-{trainer.epoch}.npy", sums)
+            write_atomic(folder / f"sums-{trainer.epoch}", sums.astype("f4").tobytes())
 
     on_start(trainer)
     history = trainer.fit(on_epoch=add).table
@@ -96,7 +94,7 @@ def find(
     return table.iloc[place].reset_index(drop=True), facts
 
 
-def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> Table:
+def _tabulate(data: Dataset, suggested: np.ndarray, **measured: np.ndarray) -> pd.DataFrame:
     """A row an image: what is known of it, the suggested class (its number) and what was measured."""
     names = np.array(data.class_names, dtype=object)
     columns = {"index": range(len(data.given)), "file": data.files or None, "given": names[data.given.numpy()]}
@@ -128,7 +126,7 @@ def image_features(images: torch.Tensor | ImageFiles, side: int = 32, cell: int 
     return np.concatenate(found)
 
 
-def cross_check(table: Table, data: Dataset, seed: int = 0) -> tuple[Table, float]:
+def cross_check(table: pd.DataFrame, data: Dataset, seed: int = 0) -> tuple[pd.DataFrame, float]:
     """Add the rankings of `features.rank` by `image_features` to a table of `find`.
 
     New columns: rank (1 = most suspect), rank_features, rank_votes, and agree: how many of network, regression and
@@ -142,7 +140,7 @@ def cross_check(table: Table, data: Dataset, seed: int = 0) -> tuple[Table, floa
     return table, float((second["suggested"] == given).mean())
 
 
-def cleaned(data: Dataset, table: Table, count: int, how: str = "drop") -> Dataset:
+def cleaned(data: Dataset, table: pd.DataFrame, count: int, how: str = "drop") -> Dataset:
     """Return a data set without the first `count` suspects of a ranking, or (`how="relabel"`) as suggested for them.
 
     `table` is as from `rank`, in any order of its rows; `count` lies in [0, N). Hold-out and test set stay.

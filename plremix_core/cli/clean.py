@@ -27,7 +27,7 @@ def clean(images, labels, copy, move) -> None:
     if new := copy or move:
         require_outside(new, images, "folder")
         require(not new.exists(), "folder", "new", str(new), "Choose another name.")
-    names, train, *_ = folders.own(images)
+    names, train, *_, notes = folders.own(images)
     files = [file for file, _ in train]
     wanted = label_files.read(labels, len(files), len(names), files, names)
     level = int(any(Path(file).parts[0] != names[label] for file, label in train))  # 1: the classes lie in train/
@@ -47,5 +47,6 @@ def clean(images, labels, copy, move) -> None:
             to = (images if move and what == "relabelled" else new) / place
             to.parent.mkdir(parents=True, exist_ok=True)
             (shutil.move if move else shutil.copy2)(images / file, to)
+    click.echo("\n".join(notes), nl=bool(notes))
     done = "copied" if copy else "moved" if move else "nothing written; --copy or --move does it"
     click.echo(", ".join(f"{count} {what}" for what, count in counts.items()) + f": {done}")

@@ -56,7 +56,8 @@ def lab(port, no_browser, allow_root) -> None:
 
     my_notebooks/ holds copies of the lessons for you to change; those that you changed are never overwritten.
     """
-    click.echo(f"Starting JupyterLab; your browser opens {FIRST} in about half a minute. Stop with Ctrl-C.")
+    opens = "open" if no_browser else "your browser opens"
+    click.echo(f"Starting JupyterLab; {opens} {FIRST} in about half a minute. Stop with Ctrl-C.")
     from ..lessons import copies, process
 
     for line in copies.update():

@@ -3,9 +3,10 @@
 import click
 
 from .. import analysis
-from ..data.folders import IMAGES, walk
+from ..data.folders import IMAGES, left_out, walk
 from ..engine.checks import require
 from . import FOLDER, PLACE
+from .train import require_run, require_writable
 
 
 @click.command("predict")
@@ -18,13 +19,16 @@ def predict(run, folder, network, out) -> None:
 
     The CSV has a row an image: file (below FOLDER), predicted, probability.
     """
-    inside = (path for path in walk(folder, []) if path.suffix.lower() in IMAGES)
+    require_run(run, "run")
+    require_writable(out.parent)
+    passed: list[str] = []
+    inside = (path for path in walk(folder, passed) if path.suffix.lower() in IMAGES)
     files = sorted(path.relative_to(folder).as_posix() for path in inside)
     require(bool(files), "folder", "one with images", str(folder), "Check the path.")
     table = analysis.deploy.predict(analysis.deploy.open_run(run), folder, files, network)
     analysis.review.write_csv(table, out)
     found = ", ".join(f"{name} {count:,}" for name, count in table["predicted"].value_counts().items())
-    click.echo(f"{len(table):,} images: {found}\nwritten: {out}")
+    click.echo("\n".join([f"{len(table):,} images: {found}", *left_out(passed), f"written: {out}"]))
 
 
 @click.command("export")
@@ -36,5 +40,6 @@ def export(run, out) -> None:
     weights.pt (state of both networks), model.pt (TorchScript: uint8 images in, probabilities out), classes.json
     (names, statistics, shape, settings) and load.py, ten lines that read an image and predict.
     """
+    require_run(run, "run")
     written = analysis.deploy.export(analysis.deploy.open_run(run), out or run / "export")
     click.echo("written: " + ", ".join(map(str, written)))

@@ -12,7 +12,9 @@ from .. import analysis, data
 from ..data.features import read_features
 from ..data.folders import Layout, own
 from ..engine.checks import require
+from ..presets import for_folder
 from . import PLACE, read_value, refuse, require_outside, stoppable, tell_time
+from .train import require_writable
 
 COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; all from data/results/suspects.csv
 RECORDED = f"""\
@@ -63,9 +65,8 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
             require(int(check) > 0, "check", "a number of images from 1, or a file", check, "100 is a good start.")
             _draw_check(source, layout, out, int(check))
         else:
-            require(
-                Path(check).is_file(), "check", "a number of images, or a file that exists", check, "Check the path."
-            )
+            rule = "a number of images, or a file that exists"
+            require(Path(check).is_file(), "check", rule, check, "Check the path.")
             _read_check(layout, out, Path(check))
 
 
@@ -101,8 +102,12 @@ def _require_signal(accuracy: float, chance: float, count: int, remedy: str) -> 
 
 
 def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str, changes: dict) -> None:
-    idle = sorted({*changes} & {*"dataset train_size holdout noise rate label_file".split()})
-    require(not idle, "set", "no setting of what is ranked, as all images are", ", ".join(idle), "Leave it out.")
+    idle = sorted({*changes} & {*"dataset train_size holdout noise rate label_file method".split()})
+    remedy = "Leave it out; --method is an option of its own."
+    require(not idle, "set", "no setting of what is ranked, as all images are", ", ".join(idle), remedy)
+    data.catalogue.require_fits(for_folder(len(layout.names), **changes), len(layout.names), len(layout.train), 0)
+    require_writable(out.parent)
+    click.echo(f"reading {len(layout.train):,} images; times below leave out predictions and the cross-check")
     whole = data.load("folder", source, image_size=changes.get("image_size"))
     config = analysis.suspects.settings_for(whole, method, **changes)
     part, _ = analysis.suspects.hold_out(whole, config.seed)
@@ -157,6 +162,7 @@ def _draw_check(source: Path, layout: Layout, out: Path, count: int) -> None:
     index = np.sort(np.random.default_rng([0, 0x63]).permutation(len(given))[:count])
     shown = pd.DataFrame(dict(index=index, suggested_number=given[index], probability=0.0))
     about = [f"{len(shown)} of {len(given):,} images at random, to learn how many labels are wrong."]
+    click.echo("\n".join(layout.notes), nl=bool(layout.notes))
     _write_page(out.with_name(f"{out.stem}_check.html"), shown, source, layout, about, False)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shlex
+import tempfile
 from pathlib import Path
 
 import click
@@ -51,7 +52,7 @@ class Field(click.Option):
         name, _ = super().get_help_record(ctx)
         known = ", ".join(filter(None, choices(self.field.metadata)))
         meaning = self.field.metadata["meaning"] + (f" ({known})" if known else "")
-        return name, f"{meaning}  [default: {json.dumps(self.field.default)}]"
+        return name, f"{meaning}  [paper: {json.dumps(self.field.default)}]"
 
 
 def read_list(text: str) -> object:
@@ -73,7 +74,9 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
         config = for_folder(known[0], **options, **settings)
         if config.noise == "file":
             paths = [path for path, _ in layout.train]
-            label_files.read(config.label_file, len(paths), known[0], paths, layout.names)
+            labels = label_files.read(config.label_file, len(paths), known[0], paths, layout.names).tolist()
+            other = sum(label not in (old, -1) for label, (_, old) in zip(labels, layout.train))
+            click.echo(f"{config.label_file}: {other:,} of {len(paths):,} labels differ from the folders' names")
     elif dataset.endswith(".npz"):
         refuse(["folder"], f"--dataset {dataset}", "without another place of the data", "Leave it out.")
         arrays = catalogue.read_npz(Path(dataset))
@@ -87,6 +90,22 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
         refuse(idle, f"--noise {config.noise}", "without a rate", "Leave it out.")
     catalogue.require_fits(config, *known)
     return config
+
+
+def require_run(folder: Path, name: str) -> None:
+    """Refuse a folder without a checkpoint."""
+    found = any(folder.glob("epoch-*.pt"))
+    require(found, name, "a folder that train --out wrote", str(folder), "It holds no epoch-NNNN.pt.")
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before the work, a folder for --out that cannot be written to; it need not exist yet."""
+    place = next(filter(Path.exists, (folder.absolute(), *folder.absolute().parents)))
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        remedy = f"{place}: {error.strerror}. Choose another place."
+        require(False, "out", "in a folder that can be written to", str(folder), remedy)
 
 
 def summarise(part: object, history: object) -> None:
@@ -105,7 +124,7 @@ def summarise(part: object, history: object) -> None:
 
 @click.command("train", cls=Grouped)
 @click.option("--profile", type=click.Choice(PROFILES), default="quick", show_default=True, help="Size of training.")
-@click.option("--released", is_flag=True, help="Switch on the faults of the authors' release; see presets.FAULTS.")
+@click.option("--released", is_flag=True, help="Switch on the bugs of the authors' release (lesson 10).")
 @click.option("--data", "folder", type=PLACE, help="Folder of cifar10.npz and the like.")
 @click.option("--images", type=PLACE, help="Your class folders, or train/, val/, test/ of them.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="For checkpoints, history.csv, log.txt.")
@@ -113,7 +132,7 @@ def summarise(part: object, history: object) -> None:
 def train(profile, released, folder, images, out, resume, **fields) -> None:
     """Train one method on one data set; every field of Config is an option.
 
-    Without an option the preset of the data set and the profile decides; the defaults shown are the paper's for
+    Without an option the preset of the data set and the profile decides; the values shown are the paper's for
     CIFAR-10. Without --dataset it trains on the bundled part of Fashion-MNIST; --dataset FILE.npz takes your arrays
     train_images, train_labels and, perhaps, test_images, test_labels, class_names.
 
@@ -126,8 +145,7 @@ def train(profile, released, folder, images, out, resume, **fields) -> None:
     if resume:
         others = [name for name in ("profile", "released", "out", *fields) if name != "device"]
         refuse(others, "--resume", "--data, --images or --device", "A run keeps its settings.")
-        found = any(resume.glob("epoch-*.pt"))
-        require(found, "resume", "a folder that train --out wrote", str(resume), "It holds no epoch-NNNN.pt.")
+        require_run(resume, "resume")
     else:
         config = configure(images, settings, profile=profile, released=released)
         source = catalogue.SOURCES.get(config.dataset)
@@ -136,6 +154,7 @@ def train(profile, released, folder, images, out, resume, **fields) -> None:
         if out:
             remedy = f"It holds one: {GO_ON} {shlex.quote(str(out))} goes on with it; or choose another folder."
             require(not any(out.glob("epoch-*.pt")), "out", "a folder without a run", str(out), remedy)
+            require_writable(out)
         else:
             click.echo("nothing is kept of this training; --out FOLDER keeps it")
     from tqdm import tqdm
@@ -154,7 +173,7 @@ def train(profile, released, folder, images, out, resume, **fields) -> None:
             click.echo(f"without effect on method {config.method} and backbone {config.backbone}: {', '.join(given)}")
         part = data.open_set(config, images or folder)
         click.echo(data.describe(part))
-        if part.true is None and "lambda_u" not in settings:
+        if part.true is None and config.spec.semi and "lambda_u" not in settings:
             click.echo(f"lambda_u = {config.lambda_u:g}: 0 suits mild noise; if half of the labels are random, try 25")
         trainer = Trainer(config, data.read_images(part, device=config.device), out)
     config, kept = trainer.config, trainer.run.folder

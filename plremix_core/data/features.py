@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..engine.checks import require
+from .label_files import csv_rows
 
 
 class Features(NamedTuple):
@@ -20,12 +21,13 @@ class Features(NamedTuple):
 def from_features(values: object, labels: object) -> Features:
     """Make features for `analysis.features.rank`: rows (N, D) of numbers, and a label each, whole number or name."""
     values, labels = np.asarray(values), np.asarray(labels)
-    rule = np.issubdtype(values.dtype, np.number) and values.ndim >= 2 and values.size > 0
-    require(rule, "features", "numbers of shape (N, D)", (str(values.dtype), values.shape), "One row a sample.")
+    right = np.issubdtype(values.dtype, np.number) and values.ndim >= 2 and values.size > 0
+    require(right, "features", "numbers of shape (N, D)", (str(values.dtype), values.shape), "One row a sample.")
     values = values.reshape(len(values), -1).astype(np.float64)
     bad = np.flatnonzero(~(np.abs(values) < 1e100).all(axis=1))[:1].tolist()
     require(not bad, "features", "below 1e100", f"nan, inf or more in row {bad}", "Fill or drop such rows.")
-    require(labels.shape == (len(values),), "labels", f"of shape ({len(values)},)", labels.shape, "One label a row.")
+    rule, remedy = f"of shape ({len(values)},)", "One label a row; in a .csv a first line of numbers is a row."
+    require(labels.shape == (len(values),), "labels", rule, labels.shape, remedy)
     require(labels.dtype.kind in "iuUO", "labels", "whole numbers or names", str(labels.dtype), "Convert them.")
     names, given = np.unique(labels if labels.dtype.kind != "O" else labels.astype(str), return_inverse=True)
     require(1 < len(names) < len(labels), "labels", "of two classes or more, not one a row", len(names), "Check them.")
@@ -44,7 +46,7 @@ def read_features(file: Path, labels: Path | None) -> Features:
     empty = np.flatnonzero(found.isna())[:1].tolist()
     require(not empty, "labels", "given in all rows", f"none in row {empty}", "Fill or drop such rows.")
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-    require(not text, f"columns of {file}", "numbers", text, "Drop them, or encode them as numbers.")
+    require(not text, f"columns of {file}", "numbers", text, "Drop them or encode them; decimal commas become points.")
     return from_features(table.to_numpy(), found)
 
 
@@ -53,8 +55,11 @@ def _read(file: Path) -> pd.DataFrame:
     require(file.is_file(), "file", "one that exists", str(file), "Check the path.")
     try:
         if file.suffix == ".csv":
-            return pd.read_csv(file, encoding="utf-8-sig")
+            heading, _ = csv_rows(file, str(file), 20)
+            return pd.read_csv(file, encoding="utf-8-sig", header="infer" if heading else None)
         array = np.load(file, allow_pickle=False)
         return pd.DataFrame(array if array.ndim < 2 else array.reshape(len(array), -1))
     except Exception as error:  # a damaged file raises many types
+        if str(error).startswith(str(file)):
+            raise
         raise ValueError(f"{file} must be a readable {file.suffix}, got {error!r:.200}. Write it again.") from error

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..engine.checks import require
 from ..engine.files import read_text
-from .label_files import Names, number
+from .label_files import Names, number, some
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 NOTES = (".txt", ".csv", ".json", ".xml", ".md", ".html")  # files of people that are passed over without a word
@@ -74,19 +74,16 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     remedy = f"Put all images of one class into one folder of {top}."
     require(enough, "class folders", "of at least two images each on average", counts, remedy)
     deep = [name for name, files in inside.items() if any(file.count("/") > 1 for file in files)]
-    notes = _left_out(passed, LEFT_BEHIND)
-    notes += _left_out(other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link")
-    notes += _left_out(loose, f"in no class folder, but in {top} itself")
-    notes += [f"images at any depth count for the class of the topmost folder: {_some(deep)}"] if deep else []
+    notes = left_out(passed)
+    notes += left_out(other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link")
+    notes += left_out(loose, f"in no class folder, but in {top} itself")
+    notes += [f"images at any depth count for the class of the topmost folder: {some(deep)}"] if deep else []
     return pairs, tuple(inside), notes
 
 
-def _left_out(names: list[str], why: str) -> list[str]:
-    return [f"left out: {len(names)} {why}: {_some(names)}"] if names else []
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(sorted(names)[:5]) + ", ..." * (len(names) > 5)
+def left_out(names: list[str], why: str = LEFT_BEHIND) -> list[str]:
+    """A note, if there is anything, of what is passed over."""
+    return [f"left out: {len(names)} {why}: {some(names)}"] if names else []
 
 
 def _require_classes(top: Path, found: list[str]) -> None:
@@ -95,13 +92,13 @@ def _require_classes(top: Path, found: list[str]) -> None:
     lone = len(parts) == 1 and split_named(parts[0]) == "train" and not folders_in(top / parts[0])  # of trains
     if parts and not lone:
         first = max(parts, key=lambda name: split_named(name) == "train")
-        other = _some(sorted(set(found) - set(parts))) or "the other parts"
-        remedy = f"Pass --images {top / first} (in Python train={first!r}), or move {other} out of {top}."
+        other = some(sorted(set(found) - set(parts))) or "the other parts"
+        remedy = f"Pass {top / first} (in Python train={first!r}), or move {other} out of {top}."
         require(False, "class folders", "classes, without parts of a split", found[:8], remedy)
     below = {name: folders_in(top / name) for name in found}
     splits = [name for name in found if sum(bool(split_named(inside)) for inside in below[name]) > 1]
     name = (splits or found)[0]
-    remedy = f"{name} holds {_some(below[name])}: pass --images {top / name}."
+    remedy = f"{name} holds {some(below[name])}: pass {top / name}."
     remedy = remedy if below[name] else "Put the images of each class into a folder of its own."
     require(len(found) > 1 and not splits, "class folders", "at least two classes", found[:8], remedy)
 
@@ -138,7 +135,7 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
     for (line, path, _), label in zip(rows, labels):
         where, rule = f"label of line {line} of {place}", "that of the same image before"
         require(first[path] == label, where, rule, names[label], "Correct one.")
-    return pairs, names, _left_out(passed, LEFT_BEHIND)
+    return pairs, names, left_out(passed)
 
 
 def own(

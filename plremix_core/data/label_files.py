@@ -2,10 +2,11 @@
 
 import csv
 import io
+import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from ..engine.files import read_text
 Names = tuple[str, ...]  # of the classes, in order of their numbers
 KINDS = (".npy", ".npz", ".json", ".csv")
 KEYS = ("", "index", "idx", "id", "key", "file", "path", "image", "filename", "file_name", "image_id", "name")
-HEADLESS = re.compile(r"\s*-?[0-9]{1,18}\s*")  # cells of a first line that is no heading
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # that programs write instead of commas
+FLOAT = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?\s*", re.IGNORECASE)
+DECIMAL_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9])")
 WHOLE, NUMERIC = re.compile(r"[0-9]{1,6}"), re.compile(r"[-+]?[0-9.]+")
 REMEDY = "Write names for all, or numbers from 0."
 
@@ -25,6 +28,12 @@ REMEDY = "Write names for all, or numbers from 0."
 def readable(text: str) -> str:
     """Return a name of a file as people read it: bytes that are no UTF-8 become escapes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def some(names: Iterable[str]) -> str:
+    """The first five of names, sorted, for a message."""
+    names = sorted(names)
+    return ", ".join(names[:5]) + ", ..." * (len(names) > 5)
 
 
 def tell_apart(names: Sequence[str]) -> Names:
@@ -50,11 +59,12 @@ def number(words: list[str], names: Names | None, where: Callable[[int], str]) -
     by_number = {str(c): c for c in range(len(names))}
     known = by_name if by_name.keys() >= set(words) else by_number
     for i, word in enumerate(words):
-        remedy = "Correct it; if two classes have that name, write its number."
-        require(word in by_name or word in by_number, where(i), f"one of {len(names)} classes", word, remedy)
+        if word not in by_name and word not in by_number:
+            remedy = "Correct it (is it of another data set?); if two classes have that name, write its number."
+            require(False, where(i), f"one of {len(names)} classes", word, remedy)
     for i, word in enumerate(words):
-        clear = known is by_name or word not in by_name
-        require(clear, where(i), "a number, as others are no names", word, REMEDY)
+        if known is by_number and word in by_name:
+            require(False, where(i), "a number, as others are no names", word, REMEDY)
     return [known[word] for word in words], names
 
 
@@ -84,26 +94,43 @@ def read(
     require(listed, name, "a list, or an object from index to label", values, "Write a list.")
     if isinstance(values, list):
         values = np.array(values if {*map(type, values)} == {int} else [str(value) for value in values])
-    order = _order(columns, values.shape, files, name)
+    order = _order(columns, values.shape, size, files, name)
     remedy = "One label a training image, in the order of the data set."
     require(values.shape == (size,), name, f"of shape ({size},)", values.shape, remedy)
+    require(values.dtype.kind in "iuU", name, "of whole numbers", values.dtype, "Number classes from 0.")
+    numbered = values.dtype.kind != "U" or not names
+    words = [str(word).strip() for word in values.tolist()]
+    kept = np.array([row for row, word in enumerate(words) if order is None or word not in ("", "-1")], dtype=int)
+
+    def where(i: int) -> str:
+        line = f"line {csv_rows(Path(path), name)[1][kept[i]][0]}" if kind == ".csv" else f"entry {kept[i]}"
+        return f"{name}, {line},"
+
+    labels, _ = number([words[row] for row in kept], tuple(map(str, range(num_classes)) if numbered else names), where)
     found = np.full(size, -1, dtype=np.int64)
-    found[slice(None) if order is None else order] = _numbered(values, num_classes, names, order is not None, name)
+    found[kept if order is None else order[kept]] = labels
     require(found.max() >= 0, name, "of at least one label", "none", remedy)
     return found
 
 
-def _order(columns: dict, shape: tuple[int, ...], files: Sequence[str], name: str) -> np.ndarray | None:
+def _order(columns: dict, shape: tuple[int, ...], size: int, files: Sequence[str], name: str) -> np.ndarray | None:
     """Places of the images that rows of labels are of, from the `columns` beside them; None if none is a key."""
     place, found = {readable(file).removeprefix("'"): number for number, file in enumerate(files)}, None
+    form = f" or of the images' paths, like {next(iter(place))}" if files else ""
     for column, values in columns.items():
         if np.shape(values) != shape:
             continue
         cells = [str(value).strip().removeprefix("'") for value in values]  # ' is put there against spreadsheets
+        cells = [cell if cell in place else cell.replace("\\", "/") for cell in cells] if place else cells
+        times = Counter(cells)
+        again = [f"{cell} ({count} rows)" for cell, count in times.items() if count > 1]
         numbers = pd.to_numeric(pd.Series(cells, dtype=object), "coerce").to_numpy()
         told, measured = f"{name}, column {column!r},", (numbers % 1 > 0).any()  # what is measured is no key
         if not place.keys().isdisjoint(cells):
-            odd = sorted(set(place).symmetric_difference(cells))[:3]
+            absent, foreign = place.keys() - times, times.keys() - place
+            faults = {f"no row for {len(absent)} of {size} images": absent, "several rows for one image": again}
+            faults |= {f"{len(foreign)} rows for files that are not in the folder": foreign}
+            odd = "; ".join(f"{fault}: {some(paths)}" for fault, paths in faults.items() if paths)
             remedy = "Correct the paths; to drop an image, leave its label empty."
             require(not odd, told, "the paths of all images and no others", odd, remedy)
             return np.array([place[cell] for cell in cells])
@@ -111,25 +138,35 @@ def _order(columns: dict, shape: tuple[int, ...], files: Sequence[str], name: st
             same = found is None or np.array_equal(found, numbers)
             require(same, name, "with one order of its rows", f"another one in {column!r}", "Drop a column.")
             found = numbers.astype(np.int64)
-        elif any(cells) and (column.strip().lower() in KEYS or len(set(cells)) == len(cells) > 1 and not measured):
-            rule = f"of each index from 0 to {len(cells) - 1} once" + " or of the images' paths" * bool(files)
-            remedy = "It could be a key. Write it so, or drop it if the rows are in the order of the images."
-            require(False, told, rule, cells[:3], remedy)
+        elif any(cells) and (column.strip().lower() in KEYS or len(times) == len(cells) > 1 and not measured):
+            unneeded = ", or drop it if the rows are in the order of the images" * (len(cells) == size)
+            rule = f"of each index from 0 to {size - 1} once{form}"
+            require(False, told, rule, some(again) or cells[:3], f"It could be a key. Write it so{unneeded}.")
     return found
 
 
-def _numbered(values: np.ndarray, classes: int, names: Sequence[str], drops: bool, name: str) -> np.ndarray:
-    """Labels (N,) as numbers: whole ones, or what words mean; -1, if the file `drops` images, for -1 and no word."""
-    if values.dtype.kind != "U":
-        require(values.dtype.kind in "iu", name, "of whole numbers", values.dtype, "Number classes from 0.")
-        worst, least = int(values.max() if values.max() >= classes else values.min()), -1 if drops else 0
-        require(least <= worst < classes, name, f"in [{least}, {classes})", worst, "Is it of another data set?")
-        return values
-    words = [word.strip() for word in values.tolist()]
-    kept = [place for place, word in enumerate(words) if not (drops and word in ("", "-1"))]
-    found, names = np.full(len(words), -1), tuple(names) or tuple(map(str, range(classes)))
-    found[kept] = number([words[place] for place in kept], names, lambda i: f"{name}, entry {kept[i]},")[0]
-    return found
+def csv_rows(file: Path, name: str, most: int | None = None) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Heading of a .csv, and its rows that hold anything (of the first `most`), each with the number of its line.
+
+    A first line of numbers is no heading, unless they count from 0, as pandas writes it; then the heading is empty.
+    """
+    text = read_text(file).replace("\r", "\n")
+    first = [line for line in text.splitlines()[:20] if line.strip()]
+    for sign, called in SEPARATORS.items():
+        other = first and all(sign in line and "," not in DECIMAL_COMMA.sub("", line) for line in first)
+        remedy = "Save it with commas between cells and points in numbers."
+        require(not other, name, "with commas between its cells", called, remedy)
+    lines = csv.reader(io.StringIO(text))
+    rows = [(lines.line_num, row) for row in itertools.islice(lines, most) if "".join(row).strip()] or [(1, [])]
+    heading, remedy = rows[0][1], "Quote cells with commas; write numbers with points."
+    uneven = next(((line, len(row)) for line, row in rows if len(row) != len(heading)), (0, 0))
+    require(not any(uneven), f"{name}, line {uneven[0]},", f"of {len(heading)} cells", uneven[1], remedy)
+    counts = len(heading) > 1 and [cell.strip() for cell in heading] == [str(c) for c in range(len(heading))]
+    if all(map(FLOAT.fullmatch, heading)) and not counts:
+        return [], rows
+    twice = [cell for cell, times in Counter(heading).items() if times > 1]
+    require(not twice, name, "of columns with a name each", twice, "Rename them.")
+    return heading, rows[1:]
 
 
 def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
@@ -139,12 +176,9 @@ def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         if kind == ".pt":
             return _load_torch(path)
         if kind == ".csv":
-            rows = [row for row in csv.reader(io.StringIO(read_text(path))) if "".join(row).strip()] or [[]]
-            bare = all(map(HEADLESS.fullmatch, rows[0]))
-            heading = [str(number) for number in range(len(rows[0]))] if bare else rows.pop(0)
-            if len(set(heading)) < len(heading) or any(len(row) != len(heading) for row in rows):
-                raise ValueError("two columns of one name, or rows of several lengths")
-            return {called: cells for called, *cells in zip(heading, *rows)}
+            heading, rows = csv_rows(path, name)
+            heading = heading or map(str, range(len(rows[0][1])))
+            return {called: cells for called, *cells in zip(heading, *(row for _, row in rows))}
         if kind == ".json":
             content = json.loads(read_text(path), object_pairs_hook=tuple)  # in which an index may stand twice
             if content and isinstance(content, tuple):
@@ -155,6 +189,8 @@ def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
     except Exception as error:  # a damaged file raises many types
+        if str(error).startswith(name):
+            raise
         remedy = "The file is cut, damaged or something else; write or fetch it again."
         raise ValueError(f"{name} must be a readable {kind}, got {error!r:.300}. {remedy}") from error
 

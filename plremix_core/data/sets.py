@@ -151,8 +151,7 @@ def open_set(settings: object, folder: str | Path | None = None) -> Dataset:
     size = settings.train_size or count - holdout
     rng = np.random.default_rng([settings.seed, 0x64617461])
     chosen = kept[_draw_balanced(labels[kept].numpy(), size + holdout, rng)]
-    images = _select(whole.images, chosen)
-    given = _corrupt(settings, whole, chosen, images, folder)
+    images, given = _select(whole.images, chosen), _corrupt(settings, whole, chosen, folder)
     nominal = f", nominal rate {settings.rate:.0%}" if settings.noise in noise.RATED else ""
     notes = [f"noise: {settings.noise}{nominal}"] * (settings.noise != "none")
     notes += [f"left out: {len(whole.given) - count} images without a label"] * (count < len(whole.given))
@@ -183,8 +182,8 @@ def _select(images: Tensor | ImageFiles, index: Tensor | slice) -> Tensor | Imag
     return images.subset(index) if isinstance(images, ImageFiles) else images[index]
 
 
-def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, folder: str | Path | None) -> Tensor:
-    """Return the given labels (n,) of the chosen samples (n,), whose images are `images`."""
+def _corrupt(settings: object, whole: Dataset, chosen: Tensor, folder: str | Path | None) -> Tensor:
+    """Return the given labels (n,) of the chosen samples (n,)."""
     kind = settings.noise
     if kind in ("none", "file"):
         return whole.given[chosen]
@@ -193,7 +192,7 @@ def _corrupt(settings: object, whole: Dataset, chosen: Tensor, images: Tensor, f
         place = catalogue.FOLDER if folder is None else Path(folder)
         place = place.parent if place.suffix == ".npz" else place
         return torch.from_numpy(noise.human(kind, whole.name, place, whole.true.numpy()))[chosen]
-    drawn = whole.true[chosen].numpy(), kind, settings.rate, whole.num_classes, whole.name, settings.seed, images
+    drawn = whole.true[chosen].numpy(), kind, settings.rate, whole.num_classes, whole.name, settings.seed
     return torch.from_numpy(noise.corrupt(*drawn))
 
 

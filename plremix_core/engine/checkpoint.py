@@ -56,5 +56,5 @@ def load_newest(folder: Path) -> dict:
             reason = str(error).splitlines()[0]
             foreign.append(f"checkpoint must hold tensors and plain Python only, got {path}: {reason}. Set it aside.")
             log.warning("%s Trying the one before.", foreign[-1])
-    require(foreign, "folder", "one with a readable checkpoint", str(folder), "Start again with Trainer(...).fit().")
+    require(foreign, "folder", "one with a readable checkpoint", str(folder), "Start again, in another folder.")
     raise ValueError(foreign[0])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 COLLAPSED = 0.99  # share of predictions for one class, and length of the mean projection, that no sound network reaches
-ONE_CLASS = 0.9  # share of one given label above which predicting it always is no fault
+ONE_CLASS = 0.9  # share of one given label above which predicting it always is sound
 SLOW_BF16 = "bf16 is 10 to 30 times slower than float32 here: this processor has no instructions for it"
 
 
@@ -33,7 +33,7 @@ def collapsed(
     """Say if a network predicts one class for all images, or projects them to one point.
 
     Predictions (n, C) and unit projections (n, D), if anything trains them, are those of some training images. With
-    the given labels (N,), predicting one class is no fault where nearly all of them are of one class.
+    the given labels (N,), predicting one class is sound where nearly all of them are of one class.
     """
     usual = 0.0 if given is None else float(torch.bincount(given).max()) / len(given)
     counts, found = torch.bincount(logits.argmax(dim=1), minlength=len(class_names)), []

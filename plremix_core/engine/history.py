@@ -27,7 +27,7 @@ COLUMNS = {  # column: meaning; those with a network's number, _1 or _2, stand w
     "recall": "share of the right labels that are in the labeled set",
     "within_between": "mean cosine distance within classes over that between them, projections of test images",
     "silhouette": "silhouette of the true classes among projections of test images",
-    "knn": "share of test images that their ten nearest projections label rightly",
+    "knn": "share of test images that their ten nearest projections classify correctly",
     "features_within_between": "within_between of the backbone's features",
     "features_silhouette": "silhouette of the backbone's features",
     "features_knn": "knn of the backbone's features",

@@ -76,7 +76,7 @@ def _check(name: str, value: object, rules: typing.Mapping) -> None:
     rule = f"{'>=' if 'ge' in rules else '>'} {low}"
     if high is not None:
         rule = f"in {'[' if 'ge' in rules else '('}{low}, {high}{']' if 'le' in rules else ')'}"
-    remedy = "It is a fraction, not a percentage." if high == 1 else "See preset() for working values."
+    remedy = "It is a fraction, not a percentage." if high == 1 else "See data/settings.md for usual values."
     require(holds, name, rule, value, remedy)
 
 
@@ -87,7 +87,8 @@ def _typed(name: str, kind: object, value: object, default: object) -> object:
         arguments = typing.get_args(kind)
         kinds = arguments[:1] * len(value) if arguments[-1] is ... else arguments
         require(len(kinds) == len(value), name, f"of {len(kinds)} entries", value, "See the default.")
-        return tuple(_typed(name, inner, item, default) for inner, item in zip(kinds, value))
+        entry = f"each entry of {name.removeprefix('each entry of ')}"
+        return tuple(_typed(entry, inner, item, default) for inner, item in zip(kinds, value))
     value = float(value) if kind is float and type(value) is int and abs(value) < 1e300 else value
     right = type(value) is kind and (kind is not float or math.isfinite(value))
     require(right, name, f"of type {kind.__name__}", value, "Check quotes and decimal points.")

@@ -10,7 +10,7 @@ CONTROLS = {  # name: what it breaks
     "coin": "the mixture is replaced by a coin",
     "never_flat": "FlatNCE is InfoNCE",
     "forget_momentum": "resuming forgets the momentum",
-    "no_faults": "released=True switches nothing",
+    "no_bugs": "released=True switches nothing",
     "one_loss": "recorded runs split by the classifier loss alone",
     "no_contrast": "recorded runs train without a contrastive loss",
     "no_split": "recorded runs train on all given labels, without a split",
@@ -27,7 +27,7 @@ INSTEAD = {  # control: method: the recorded runs that take its place
     "no_contrast": {"plremix": "dividemix-2d", "naive-2d": "dividemix-2d", "plr-1d": "dividemix", "naive": "dividemix"}
     | {f"{kind}, tau {tau}": "no contrast after warm-up" for kind in ("relaxed", "all negatives") for tau in _TAUS},
     "no_split": {"plremix": "ce on strong views"},
-    "no_faults": {"peer's prototypes": "own prototypes"},
+    "no_bugs": {"peer's prototypes": "own prototypes"},
 }
 
 
@@ -61,5 +61,5 @@ def replacements() -> dict[str, tuple[object, str, object]]:
         "coin": (gmm, "split_clean", coin),
         "never_flat": (losses, "CONTRASTS", dict.fromkeys(losses.CONTRASTS, info_nce)),
         "forget_momentum": (trainer.Trainer, "load_state_dict", forget_momentum),
-        "no_faults": (presets, "FAULTS", {}),
+        "no_bugs": (presets, "BUGS", {}),
     }

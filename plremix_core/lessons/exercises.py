@@ -23,7 +23,8 @@ WANTED = {
     Callable: "a function, made with def",
 }
 NOT_YET = "not yet. Write your answer in place of the three dots and run the cell again."
-EMPTY = "not yet. Your function returns nothing so far: write its body, then run the cell again."
+EMPTY = "not yet. Your function returns nothing so far: write its body with its return, then run the cell again."
+INSIDE = object()  # stands for what a function has not returned yet
 
 
 def load(notebook: str) -> ModuleType:
@@ -47,8 +48,11 @@ def judge(module: ModuleType, name: str, answer: object) -> tuple[bool | None, s
         return False, f"{name} wants {WANTED[kind]}; you gave the {type(answer).__name__} {answer!r:.40}."
     try:
         verdict = check(read)
+        if kind is float and verdict is not True and check(read / 100) is True:
+            verdict = "Give a fraction, not a percentage."
     except Exception as error:
-        verdict = f"your function stopped with {type(error).__name__}: {error}" if callable(read) else "look again."
+        stopped = f"your function stopped with {type(error).__name__}: {error}"
+        verdict = stopped if returned and returned[-1] is INSIDE else "Look again at the kind and shape of your answer."
     if any(value is None or value is ... for value in returned):
         return None, EMPTY
     return (False, verdict) if isinstance(verdict, str) else (bool(verdict), "" if verdict else "Try again.")
@@ -59,7 +63,8 @@ def _read(answer: object, kind: type, returned: list[object]) -> object:
     if kind is Callable:
 
         def function(*arguments: object, **options: object) -> object:
-            returned.append(answer(*arguments, **options))
+            returned.append(INSIDE)
+            returned[-1] = answer(*arguments, **options)
             return returned[-1]
 
         require(callable(answer), "answer", "a function", answer, "")

@@ -15,7 +15,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from ..engine.files import write_atomic
-from .lesson import FINISH_MIME
+from .lesson import FINISH_MIME, FOLD
 
 HEADING = re.compile(r'<h([23]) id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,6 +40,7 @@ class Renderer(IPythonRenderer):
     def inline_math(self, body: str, display: str = "inline") -> str:
         """Return a formula as MathML without links; what is no formula stays text."""
         latex = re.sub(r"\\[lr]Vert", r"\\|", body.strip().replace(r"\arg", r"\operatorname{arg}"))
+        latex = re.sub(r"\\[bB]ig([(\[])", r"\\left\1", re.sub(r"\\[bB]ig([)\]])", r"\\right\1", latex))
         try:
             formula = latex2mathml.converter.convert_to_element(latex, display=display)
         except Exception:  # its errors share no class
@@ -47,6 +48,7 @@ class Renderer(IPythonRenderer):
         for part in formula.iter():
             part.attrib.pop("href", None)
             part.text = html.unescape(part.text or "")
+            part.attrib |= {"stretchy": "true"} if part.text == "⏟" else {}
         return ElementTree.tostring(formula, encoding="unicode")
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -59,7 +61,8 @@ class Renderer(IPythonRenderer):
 
 @jinja2.pass_context
 def _markdown(context: jinja2.runtime.Context, source: str) -> str:
-    return MarkdownWithMath(renderer=Renderer(escape="output" in context)).render(source)
+    kept = re.sub(f"{FOLD}|</details>", "", source) if "output" in context else source  # its cell is folded already
+    return MarkdownWithMath(renderer=Renderer(escape="output" in context)).render(kept)
 
 
 def write_page(executed: Path, neighbours: list[str] | None = None) -> Path:

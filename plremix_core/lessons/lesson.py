@@ -28,6 +28,7 @@ from .controls import CONTROLS, INSTEAD
 CLAIM_MIME = "application/vnd.plremix.claim+json"
 EXERCISE_MIME = "application/vnd.plremix.exercise+json"
 FINISH_MIME = "application/vnd.plremix.finish+json"
+FOLD = "<details><summary>Why: click to open</summary>"
 Measured = float | Sequence[float] | dict[str, Sequence[float]]
 RULES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
 
@@ -107,7 +108,8 @@ class Lesson:
         if not self.control and not (right and fooled is False and hint):
             raise LessonError(f"{name}: solution {right} ({text}); misconception {fooled} ({hint})")
         record = dict(name=name, right=bool(right), refused=fooled is False, hint=hint)
-        _keep(EXERCISE_MIME, record, f"{name}: this solution passes the checks.\n\n{why}".strip())
+        text = f"{name}: this solution passes the checks."
+        _keep(EXERCISE_MIME, record, f"{text}\n\n{FOLD}\n\n{why}\n\n</details>" if why else text)
 
     def explore(self, name: str, draw: Callable, caption: str, *, start: dict, panels=(), **values: Sequence) -> None:
         """Draw fixed panels, then, if interactive, a slider for each of `values`.
@@ -132,11 +134,8 @@ class Lesson:
         figures = [draw(value) for value in values]
         display({"image/png": png.strip(figures)}, metadata={"image/png": {"alt": caption}}, raw=True)
         self.say(f"*{name}. {caption}*")
-        display(
-            {"image/gif": png.animation([png.frame(figure, dpi=72) for figure in figures])},
-            metadata={"image/gif": {"alt": caption}},
-            raw=True,
-        )
+        moving = png.animation([png.frame(figure, dpi=72) for figure in figures])
+        display({"image/gif": moving}, metadata={"image/gif": {"alt": caption}}, raw=True)
 
     def recorded(self, name: str) -> pd.DataFrame:
         """Read a recorded study ``data/results/<name>.csv``; its provenance is in the .json beside it.
@@ -188,9 +187,14 @@ def _measure(value: Measured, rule: str) -> tuple[list, bool, str]:
     groups = {name: np.ravel(own) for name, own in (value if isinstance(value, dict) else {"": value}).items()}
     values, (sign, bound) = np.concatenate([*groups.values()]).astype(float), rule.split()
     holds = len(values) > 0 and RULES[sign](values, float(bound)).all()
-    words = [f"{name} {', '.join(f'{v:.4g}' for v in own)}".strip() for name, own in groups.items()]
+    words = [f"{name}: {_in_words(own)}".removeprefix(": ") for name, own in groups.items()]
     kept = [v if np.isfinite(v) else str(v) for v in values.tolist()]  # JSON has no NaN
     return kept, bool(holds), "; ".join(words)
+
+
+def _in_words(values: np.ndarray) -> str:
+    few = ", ".join(f"{v:.3g}" for v in values)
+    return few if len(values) < 4 else f"{values.min():.3g} to {values.max():.3g} ({len(values)} values)"
 
 
 def _keep(mime: str, record: dict, text: str) -> str:

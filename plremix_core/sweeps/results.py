@@ -115,7 +115,7 @@ def differences(runs: pd.DataFrame, reference: str, figure: str = "last") -> pd.
 
     `mean` of the differences; `low` and `high`, ends of its 95 % t interval (NaN below three seeds); `least` and `most`
     of the differences; how many `seeds` both have; `each` difference, by seed; `decided`: at least three seeds, and the
-    interval leaves out 0.
+    interval excludes 0.
     """
     done, rows = runs[runs["state"] == "done"], []
     for where, group in done.groupby(WHERE, sort=False):

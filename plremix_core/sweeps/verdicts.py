@@ -14,12 +14,12 @@ from .results import ENOUGH, RESULTS, WHERE, judge, name_noise, recorded
 CLAIMS = ROOT / "data" / "claims_of_paper.yaml"
 RULE = (
     "A comparison supports or contradicts a claim if at least three seeds have both methods and the 95 % t interval of "
-    "their paired differences leaves out 0; fewer seeds decide nothing. A claim is supported if more than half of its "
+    "their paired differences excludes 0; fewer seeds decide nothing. A claim is supported if more than half of its "
     "comparisons with three or more seeds support it and none contradicts it. It is contradicted if more than half of "
     "them contradict it and none supports it. Otherwise it is undecided."
 )
 MEASURES = {  # those after `last` are read from the epochs
-    "last": "Test accuracy in points, last ten epochs (plugin: the last three of twelve)",
+    "last": "Test accuracy in points, last ten epochs",
     "first_auc": "AUC of the first split",
     "auc": "AUC of the split, last ten epochs",
     "within_between": "Distance within classes over that between them, projections of test images",
@@ -68,7 +68,7 @@ def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, c
 
 def in_markdown(results: Path = RESULTS, change: Change = pd.DataFrame.copy) -> str:
     """The verdicts as a short table in Markdown: claim, how many comparisons say what, verdict, lesson."""
-    every = verdicts(results, change).query("counts and seeds > 0")
+    every = verdicts(results, change).query("counts and seeds >= @ENOUGH")
     lines = ["| claim | comparisons: support / contradict / undecided | verdict | lesson |", "|---|---|---|---|"]
     for row in verdict_table(results, change).to_dict("records"):
         votes = every[every["claim"] == row["claim"]]["verdict"].value_counts()
@@ -120,4 +120,5 @@ def _tell(rows: pd.DataFrame) -> str:
             told.append(f"{row['study']} {row['noise']}".strip() + size + (f" ({words})" if row["seeds"] else ""))
         head = {"not recorded": "Studies not recorded yet", "not run": "Not run"}.get(verdict, verdict.capitalize())
         parts += [f"{head}: {', '.join(told)}."] if told else []
-    return f"{MEASURES[rows['measure'].iloc[0]]}. {' '.join(parts)}"
+    short = " (plugin: the last three of twelve)" if (rows["study"] == "plugin").any() else ""
+    return f"{MEASURES[rows['measure'].iloc[0]]}{short}. {' '.join(parts)}"

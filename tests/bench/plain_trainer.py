@@ -108,7 +108,7 @@ class PlainTrainer(Trainer):
 
     @torch.no_grad()
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """Share of images that both networks together label rightly."""
+        """Share of images that both networks together classify correctly."""
         right = 0
         for net in self.nets:
             net.eval()
