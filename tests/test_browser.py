@@ -127,6 +127,7 @@ def test_the_first_lesson_runs_its_solutions_are_folded_and_a_wrong_typed_answer
     shown = page.locator(".jp-Notebook").inner_text()
     assert "Solution: click to open" in shown
     assert "def auc(w, right):\n    difference" not in shown and "0.8 * 9 / 10" not in shown
+    assert "this solution passes the checks" in shown and "the replacement is wrong with probability" not in shown
     told = answer(page, "E0.3", 'answer = "0.72"')
     assert "E0.3 wants a number, e.g. 0.5; you gave the str '0.72'." in told
     assert "E0.3: right." in answer(page, "E0.3", "answer = 0.72")
