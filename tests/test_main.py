@@ -82,7 +82,7 @@ def test_train_help_says_what_every_setting_means_under_the_heading_of_its_group
     for field in dataclasses.fields(Config):
         section, meaning = by_group[field.metadata["group"]], field.metadata["meaning"].replace(" ", "")
         assert "--" + field.name.replace("_", "-") in section and meaning in section, field.name
-        assert f"[default:{json.dumps(field.default).replace(' ', '')}]" in section, field.name
+        assert f"[paper:{json.dumps(field.default).replace(' ', '')}]" in section, field.name
     assert invoke("train", "--epochz", "3").exit_code == 2
 
 
