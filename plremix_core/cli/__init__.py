@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -109,3 +110,19 @@ def tell_time(trainer: object) -> None:
 
     for optimizer in trainer.optimizers:
         optimizer.register_step_post_hook(made)
+
+
+def require_run(folder: Path, name: str) -> None:
+    """Refuse a folder without a checkpoint."""
+    found = any(folder.glob("epoch-*.pt"))
+    require(found, name, "a folder that train --out wrote", str(folder), "It holds no epoch-NNNN.pt.")
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before the work, a folder for --out that cannot be written to; it need not exist yet."""
+    place = next(filter(Path.exists, (folder.absolute(), *folder.absolute().parents)))
+    try:
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        remedy = f"{place}: {error.strerror}. Choose another place."
+        require(False, "out", "in a folder that can be written to", str(folder), remedy)

@@ -5,8 +5,7 @@ import click
 from .. import analysis
 from ..data.folders import IMAGES, left_out, walk
 from ..engine.checks import require
-from . import FOLDER, PLACE
-from .train import require_run, require_writable
+from . import FOLDER, PLACE, require_run, require_writable
 
 
 @click.command("predict")

@@ -13,8 +13,7 @@ from ..data.features import read_features
 from ..data.folders import Layout, own
 from ..engine.checks import require
 from ..presets import for_folder
-from . import PLACE, read_value, refuse, require_outside, stoppable, tell_time
-from .train import require_writable
+from . import PLACE, read_value, refuse, require_outside, require_writable, stoppable, tell_time
 
 COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; all from data/results/suspects.csv
 RECORDED = f"""\

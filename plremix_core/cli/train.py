@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shlex
-import tempfile
 from pathlib import Path
 
 import click
@@ -16,7 +15,18 @@ from ..engine.files import write_json
 from ..engine.history import brief
 from ..engine.settings import choices
 from ..presets import PROFILES, for_folder, preset
-from . import FOLDER, PLACE, read_value, refuse, require_outside, stoppable, tell_time, typed
+from . import (
+    FOLDER,
+    PLACE,
+    read_value,
+    refuse,
+    require_outside,
+    require_run,
+    require_writable,
+    stoppable,
+    tell_time,
+    typed,
+)
 
 FIELDS = sorted(dataclasses.fields(Config), key=lambda field: GROUPS.index(field.metadata["group"]))
 GO_ON = "plremix train --resume"
@@ -90,22 +100,6 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
         refuse(idle, f"--noise {config.noise}", "without a rate", "Leave it out.")
     catalogue.require_fits(config, *known)
     return config
-
-
-def require_run(folder: Path, name: str) -> None:
-    """Refuse a folder without a checkpoint."""
-    found = any(folder.glob("epoch-*.pt"))
-    require(found, name, "a folder that train --out wrote", str(folder), "It holds no epoch-NNNN.pt.")
-
-
-def require_writable(folder: Path) -> None:
-    """Refuse, before the work, a folder for --out that cannot be written to; it need not exist yet."""
-    place = next(filter(Path.exists, (folder.absolute(), *folder.absolute().parents)))
-    try:
-        tempfile.TemporaryFile(dir=place).close()
-    except OSError as error:
-        remedy = f"{place}: {error.strerror}. Choose another place."
-        require(False, "out", "in a folder that can be written to", str(folder), remedy)
 
 
 def summarise(part: object, history: object) -> None:
