@@ -316,3 +316,9 @@ def test_lr_without_drops_stays():
 @pytest.mark.parametrize(("epoch", "lr"), [(0, 0.02), (50, 0.01), (99, 0.0002), (100, 0.0)])
 def test_linear_decay_reaches_zero_at_the_end(epoch, lr):
     assert Config(epochs=100, lr_decay="linear").lr_at(epoch) == pytest.approx(lr, rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize(("name", "value"), [("blocks", (2, 2.0)), ("kappa", ((0, "3"),))])
+def test_a_wrong_entry_of_a_list_is_told_as_an_entry_however_deep(name, value):
+    with pytest.raises(ValueError, match=f"^each entry of {name} must be of type int"):
+        Config(**{name: value})

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -81,6 +82,7 @@ def test_a_page_is_dark_where_asked_links_pages_and_keeps_alternative_texts(tmp_
 def test_a_page_needs_no_network_shows_formulas_as_mathml_folds_solutions_and_answers_and_lists_its_sections(tmp_path):
     executed(tmp_path / "02_y.ipynb", False)
     notebook = nbformat.read(tmp_path / "02_y.ipynb", as_version=4)
+    why = {"text/markdown": f"passes.\n\n{lesson.FOLD}\n\nbecause of *this*\n\n</details>"}
     notebook.cells += [
         new_markdown_cell(
             "## 1 A section\n\nInline $a_i^2 < \\frac{1}{2}$, not `$x$` and not \\$5.\n\n$$\\sum_k \\pi_k$$"
@@ -88,7 +90,7 @@ def test_a_page_needs_no_network_shows_formulas_as_mathml_folds_solutions_and_an
         new_code_cell(
             "2", outputs=[new_output("stream", text="answer")], metadata={"jupyter": {"outputs_hidden": True}}
         ),
-        new_code_cell("# Solution", metadata={"tags": ["solution"]}, outputs=[]),
+        new_code_cell("# Solution", metadata={"tags": ["solution"]}, outputs=[new_output("display_data", why)]),
         new_code_cell(
             "3", outputs=[new_output("display_data", {"image/gif": "R0lG"}, metadata={"image/gif": {"alt": "moves"}})]
         ),
@@ -98,8 +100,16 @@ def test_a_page_needs_no_network_shows_formulas_as_mathml_folds_solutions_and_an
     assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=[\"']?(https?:)?//", page)
     assert page.count("<math") == 2 and 'display="block"' in page and "<mfrac>" in page and "$x$" in page
     assert "<summary>Solution: click to open</summary>" in page and "<summary>What comes out" in page
+    assert "because of <em>this</em>" in page and page.count("<summary>") == 2 and "&lt;/details" not in page
     assert 'href="01_x.html"' in page and 'href="03_z.html"' in page and '<a class="h2" href="#1-A-section">' in page
     assert '<img alt="moves" src="data:image/gif;base64,R0lG"' in page
+
+
+@pytest.mark.parametrize(("latex", "signs"), [(r"\Big(\frac ab - c\Big)^2", "()"), (r"\underbrace{a + b}_{c}", "⏟")])
+def test_what_encloses_a_term_stretches_with_it(latex, signs):
+    formula = ElementTree.fromstring(html.Renderer().inline_math(latex))
+    found = [part for part in formula.iter() if part.text and part.text in signs]
+    assert len(found) == len(signs) and all(part.get("stretchy") == "true" for part in found)
 
 
 def test_every_formula_of_the_lessons_becomes_mathml_without_a_rest_of_latex():

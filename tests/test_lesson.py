@@ -2,6 +2,7 @@
 
 import io
 import json
+import types
 
 import numpy as np
 import pytest
@@ -250,3 +251,16 @@ def test_an_animation_is_a_strip_of_four_and_a_gif_of_all_frames(lesson, monkeyp
     still, caption, moving = shown
     assert Image.open(io.BytesIO(still["image/png"])).size == (400, 200) and "F9.1" in caption.data
     assert Image.open(io.BytesIO(moving["image/gif"])).n_frames == 5
+
+
+@pytest.mark.parametrize("why", ["", "because $a = b$"])
+def test_the_derivation_of_a_solution_stays_folded_when_all_cells_are_run(lesson, monkeypatch, capsys, why):
+    def e9_1(answer: float) -> bool | str:
+        return answer == 2 or "Count again: there are two."
+
+    checks = types.SimpleNamespace(e9_1=e9_1, WRONG={"E9.1": 3.0})
+    monkeypatch.setattr(lesson_module.exercises, "load", lambda notebook: checks)
+    lesson().solution("E9.1", 2, why)
+    before, fold, folded = capsys.readouterr().out.partition(lesson_module.FOLD)
+    assert "E9.1: this solution passes the checks." in before and bool(fold) == bool(why)
+    assert why in folded and ("</details>" in folded) == bool(why)
