@@ -15,7 +15,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from ..engine.files import write_atomic
-from .lesson import FINISH_MIME, FOLD
+from .lesson import FINISH_MIME, FOLD, in_words
 
 HEADING = re.compile(r'<h([23]) id="([^"]+)">(.*?)<a class="anchor-link"', re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
@@ -84,7 +84,7 @@ def write_index(results: list, folder: Path) -> Path:
     """Write ``index.html`` for a list of `runner.Result`: one card each, with a figure of the executed notebook."""
     cards = [_describe(folder / f"{result.notebook}.ipynb") for result in results]
     template = environment().get_template("lessons/templates/index.html")
-    write_atomic(folder / "index.html", template.render(results=results, cards=cards).encode())
+    write_atomic(folder / "index.html", template.render(results=results, cards=cards, in_words=in_words).encode())
     return folder / "index.html"
 
 

@@ -187,14 +187,15 @@ def _measure(value: Measured, rule: str) -> tuple[list, bool, str]:
     groups = {name: np.ravel(own) for name, own in (value if isinstance(value, dict) else {"": value}).items()}
     values, (sign, bound) = np.concatenate([*groups.values()]).astype(float), rule.split()
     holds = len(values) > 0 and RULES[sign](values, float(bound)).all()
-    words = [f"{name}: {_in_words(own)}".removeprefix(": ") for name, own in groups.items()]
+    words = [f"{name}: {in_words(own)}".removeprefix(": ") for name, own in groups.items()]
     kept = [v if np.isfinite(v) else str(v) for v in values.tolist()]  # JSON has no NaN
     return kept, bool(holds), "; ".join(words)
 
 
-def _in_words(values: np.ndarray) -> str:
-    few = ", ".join(f"{v:.3g}" for v in values)
-    return few if len(values) < 4 else f"{values.min():.3g} to {values.max():.3g} ({len(values)} values)"
+def in_words(values: Sequence[float]) -> str:
+    """Values for a reader: each of them, or the ends of their range if they are more than three."""
+    few = ", ".join(f"{float(v):.3g}" for v in values)
+    return few if len(values) < 4 else f"{min(values):.3g} to {max(values):.3g} ({len(values)} values)"
 
 
 def _keep(mime: str, record: dict, text: str) -> str:
