@@ -7,6 +7,23 @@ from torch import Tensor, nn
 from .engine.checks import require
 
 
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution with padding 1; where one pixel comes out, weights that meet only padding are left out.
+
+    They change neither the output nor a gradient, but took a quarter of a small network's step (CPU with AVX2).
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__(inputs, width, 3, stride, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = x.shape[2]
+        if side > min(self.stride[0], 2) or side != x.shape[3]:
+            return super().forward(x)
+        met = self.weight[:, :, 1 : 1 + side, 1 : 1 + side]
+        return F.conv2d(x, met.contiguous(memory_format=torch.channels_last))
+
+
 class PreActBlock(nn.Module):
     """Pre-activation residual block: BN, ReLU, 3x3 convolution, twice; the shortcut starts after the first ReLU.
 
@@ -16,9 +33,9 @@ class PreActBlock(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.conv1 = Conv3x3(inputs, width, stride)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.conv2 = Conv3x3(width, width, 1)
         self.stride = stride
         self.shortcut = nn.Conv2d(inputs, width, 1, bias=False) if stride != 1 or inputs != width else None
 
@@ -50,7 +67,7 @@ class PreActResNet(nn.Module):
         pooled: int = 1,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(in_channels, width, 3, stem_stride, 1, bias=False)
+        self.stem = Conv3x3(in_channels, width, stem_stride)
         self.bn = nn.BatchNorm2d(width)
         layers, inputs = [], width
         for stage, count in enumerate(blocks):

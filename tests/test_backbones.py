@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from plremix_core.backbones import PreActBlock, PreActResNet, make
+from plremix_core.backbones import Conv3x3, PreActBlock, PreActResNet, make
 from plremix_core.model import Network
 
 
@@ -115,3 +115,19 @@ def test_narrow_blocks_and_a_training_with_them_end_well_without_avx_512():
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
     done = subprocess.run([sys.executable, "-c", NARROW], env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "finite: True\n"), done.stderr
+
+
+@pytest.mark.parametrize(("side", "stride"), [(1, 1), (1, 2), (2, 2), (4, 2), (4, 4), (2, 1), (3, 2)])
+def test_a_convolution_that_leaves_weights_on_the_padding_out_gives_what_torch_s_gives(side, stride):
+    layer = Conv3x3(5, 7, stride)
+    images = torch.randn(3, 5, side, side, generator=seeded(), requires_grad=True)
+    weight = layer.weight.detach().clone().requires_grad_()
+    out, expected = layer(images), F.conv2d(images, weight, stride=layer.stride, padding=1)
+    torch.testing.assert_close(out, expected)
+    mine = torch.autograd.grad(out.square().sum(), [images, layer.weight])
+    torch.testing.assert_close(mine, torch.autograd.grad(expected.square().sum(), [images, weight]))
+
+
+def test_a_convolution_of_maps_that_are_not_square_pads_them():
+    layer, images = Conv3x3(2, 3, 2), torch.randn(1, 2, 2, 4, generator=seeded())
+    torch.testing.assert_close(layer(images), F.conv2d(images, layer.weight, stride=2, padding=1))
