@@ -1,27 +1,23 @@
 """All settings of a run in one frozen, checked object; `presets` has the paper's."""
 
 import re
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .data.noise import NOISES, RATED
 from .engine.checks import require
 from .engine.settings import Settings, setting
+from .methods import METHODS
 
 GROUPS = ("data", "noise", "method", "network", "schedule", "advanced")
 RETIRED = {"extra_epochs": 0, "mask_rows": "sample"}  # fields of old records and the one value that is still possible
 
 
-def _methods() -> dict:
-    """Import the methods when one is asked for: torch takes seconds, and what is refused must not wait for it."""
-    from .methods import METHODS
-
-    return METHODS
-
-
-def _contrasts() -> dict:
-    from .losses import CONTRASTS
-
-    return CONTRASTS
+def _contrasts() -> Iterable[str]:
+    """Forms by name. Own ones can only be there once losses is imported, and torch takes seconds: refuse before it."""
+    losses = sys.modules.get("plremix_core.losses")
+    return losses.CONTRASTS if losses else ("flat_nce", "info_nce")
 
 
 def _starts(kappa: tuple) -> bool:
@@ -57,7 +53,7 @@ class Config(Settings):
     noise: str = setting("noise", "sym", "kind of label noise", one_of=NOISES)
     rate: float = setting("noise", 0.5, "share of the labels replaced at random, a fraction", ge=0, lt=1)
     label_file: str = setting("noise", "", "given labels for noise = file: .npy, .npz, .json or .csv")
-    method: str = setting("method", "plremix", "what is trained; see methods.py", one_of=_methods)
+    method: str = setting("method", "plremix", "what is trained; see methods.py", one_of=METHODS.keys())
     seed: int = setting("schedule", 0, "seed of every random number of the run", ge=0)
     backbone: str = setting(
         "network", "preact", "network below the heads", one_of=("preact", "resnet50", "inception_resnet_v2")
@@ -127,7 +123,7 @@ class Config(Settings):
     @property
     def spec(self) -> object:
         """What the method switches on, a `methods.Method`."""
-        return _methods()[self.method]
+        return METHODS[self.method]
 
     def kappa_at(self, epoch: int) -> int:
         """Predicted classes in a candidate set in `epoch`."""

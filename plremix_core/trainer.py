@@ -58,7 +58,8 @@ class Trainer(Resumable):
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
         options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
         options |= dict(kind=config.backbone, head=config.projector, generator=draws)
-        options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
+        if config.spec.label_loss:
+            options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
         net = model.Network(data.num_classes, data.images.shape[1], **options)
         return net.to(self.device, memory_format=torch.channels_last)
 

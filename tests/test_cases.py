@@ -551,13 +551,17 @@ def test_14_a_run_among_the_images_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--images", "absent"], ["--lr", "-1"], ["--kappa", "99"], ["--out", "/proc/x/run"]]
+    "arguments",
+    ["--images absent", "--lr -1", "--kappa 99", "--out /proc/x/run", "--method plremixx", "--contrast x"]
+    + ["--naive-contrast x", "--noise symm", "--policy x", "--backbone resnet"],
 )
 def test_a_refusal_does_not_wait_for_torch(arguments, tmp_path):
     code = "import sys, runpy; sys.argv[0] = 'plremix'\ntry: runpy.run_module('plremix_core', run_name='__main__')\n"
     code += "finally: print('torch' in sys.modules)"
     start = time.process_time(), os.times().children_user
-    done = subprocess.run([sys.executable, "-c", code, "train", *arguments], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", *arguments.split()], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 1 and done.stderr.startswith("plremix: ") and done.stdout.strip() == "False"
     assert os.times().children_user - start[1] < 2
 

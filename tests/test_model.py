@@ -8,8 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from plremix_core.methods import CrossEntropy, EarlyLearning
-from plremix_core.model import Network, SelfAdaptive, init_prototypes, select_confident, update_prototypes
+from plremix_core.model import (
+    CrossEntropy,
+    EarlyLearning,
+    Network,
+    SelfAdaptive,
+    init_prototypes,
+    select_confident,
+    update_prototypes,
+)
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "golden_public.npz", allow_pickle=False)
 

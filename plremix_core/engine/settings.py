@@ -29,8 +29,7 @@ class Settings:
         for field in dataclasses.fields(self):
             value = _typed(field.name, field.type, _tuples(getattr(self, field.name)), field.default)
             object.__setattr__(self, field.name, value)
-            if value != field.default:  # which is right: then the names of methods and losses need no import
-                _check(field.name, value, field.metadata)
+            _check(field.name, value, field.metadata)
 
     @classmethod
     def of(cls, values: dict) -> typing.Self:
