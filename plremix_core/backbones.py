@@ -13,9 +13,6 @@ class Conv3x3(nn.Conv2d):
     They change neither the output nor a gradient, but took a quarter of a small network's step (CPU with AVX2).
     """
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__(inputs, width, 3, stride, 1, bias=False)
-
     def forward(self, x: Tensor) -> Tensor:
         side = x.shape[2]
         if side > min(self.stride[0], 2) or side != x.shape[3]:
@@ -33,9 +30,9 @@ class PreActBlock(nn.Module):
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = Conv3x3(inputs, width, stride)
+        self.conv1 = Conv3x3(inputs, width, 3, stride, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv2 = Conv3x3(width, width, 1)
+        self.conv2 = Conv3x3(width, width, 3, 1, 1, bias=False)
         self.stride = stride
         self.shortcut = nn.Conv2d(inputs, width, 1, bias=False) if stride != 1 or inputs != width else None
 
@@ -67,7 +64,7 @@ class PreActResNet(nn.Module):
         pooled: int = 1,
     ) -> None:
         super().__init__()
-        self.stem = Conv3x3(in_channels, width, stem_stride)
+        self.stem = Conv3x3(in_channels, width, 3, stem_stride, 1, bias=False)
         self.bn = nn.BatchNorm2d(width)
         layers, inputs = [], width
         for stage, count in enumerate(blocks):

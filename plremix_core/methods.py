@@ -2,17 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import nn
-
-
-def early_learning(samples: int, classes: int) -> "nn.Module":
-    """Label loss of ELR for so many samples and classes."""
-    from .model import EarlyLearning
-
-    return EarlyLearning(samples, classes)
 
 
 @dataclass(frozen=True)
@@ -21,19 +10,19 @@ class Method:
 
     Semi-supervised training on a split after warm-up (`semi`), else the label loss throughout. Negative pairs of the
     contrastive loss: "none" (no such loss), "all" other images, or the "relaxed" ones of `losses.plr_mask`. Losses that
-    the mixture sees (`dims`): 1, the classifier's; 2, the prototype loss as well. What makes the loss of the given
-    labels for a network, from the number of samples and of classes (None: cross-entropy).
+    the mixture sees (`dims`): 1, the classifier's; 2, the prototype loss as well. Loss of the given labels: a
+    class of label_losses by its name, or what makes one from the number of samples and of classes.
     """
 
     semi: bool = False
     negatives: str = "none"
     dims: int = 1
-    label_loss: "Callable[[int, int], nn.Module] | None" = None
+    label_loss: str | Callable[[int, int], object] = "CrossEntropy"
 
 
 METHODS = {
     "ce": Method(),
-    "elr": Method(label_loss=early_learning),
+    "elr": Method(label_loss="EarlyLearning"),
     "dividemix": Method(semi=True),  # MixUps strong views; DivideMix weak ones, and at 90 % noise averages five losses
     "dividemix-2d": Method(semi=True, dims=2),
     "naive": Method(semi=True, negatives="all"),

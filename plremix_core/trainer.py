@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import batches, evaluate, gmm, losses, model, steps
+from . import batches, evaluate, gmm, label_losses, losses, model, steps
 from .config import Config, from_dict
 from .data.augment import to_device
 from .data.dataset import Dataset
@@ -58,8 +58,9 @@ class Trainer(Resumable):
         names = ("width", "blocks", "stem_stride", "pooled") if config.backbone == "preact" else ("pretrained",)
         options = {name: getattr(config, name) for name in (*names, "precision", "compile")}
         options |= dict(kind=config.backbone, head=config.projector, generator=draws)
-        if config.spec.label_loss:
-            options |= dict(label_loss=config.spec.label_loss(len(data.given), data.num_classes))
+        loss = config.spec.label_loss
+        loss = getattr(label_losses, loss) if isinstance(loss, str) else loss
+        options |= dict(label_loss=loss(len(data.given), data.num_classes))
         net = model.Network(data.num_classes, data.images.shape[1], **options)
         return net.to(self.device, memory_format=torch.channels_last)
 

@@ -119,7 +119,7 @@ def test_narrow_blocks_and_a_training_with_them_end_well_without_avx_512():
 
 @pytest.mark.parametrize(("side", "stride"), [(1, 1), (1, 2), (2, 2), (4, 2), (4, 4), (2, 1), (3, 2)])
 def test_a_convolution_that_leaves_weights_on_the_padding_out_gives_what_torch_s_gives(side, stride):
-    layer = Conv3x3(5, 7, stride)
+    layer = Conv3x3(5, 7, 3, stride, 1, bias=False)
     images = torch.randn(3, 5, side, side, generator=seeded(), requires_grad=True)
     weight = layer.weight.detach().clone().requires_grad_()
     out, expected = layer(images), F.conv2d(images, weight, stride=layer.stride, padding=1)
@@ -129,5 +129,5 @@ def test_a_convolution_that_leaves_weights_on_the_padding_out_gives_what_torch_s
 
 
 def test_a_convolution_of_maps_that_are_not_square_pads_them():
-    layer, images = Conv3x3(2, 3, 2), torch.randn(1, 2, 2, 4, generator=seeded())
+    layer, images = Conv3x3(2, 3, 3, 2, 1, bias=False), torch.randn(1, 2, 2, 4, generator=seeded())
     torch.testing.assert_close(layer(images), F.conv2d(images, layer.weight, stride=2, padding=1))

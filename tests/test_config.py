@@ -10,7 +10,7 @@ import pytest
 from plremix_core.config import GROUPS, Config, from_dict
 from plremix_core.data.noise import HUMAN, NOISES, RATED
 from plremix_core.losses import CONTRASTS
-from plremix_core.methods import METHODS, early_learning
+from plremix_core.methods import METHODS
 from plremix_core.presets import preset
 
 FIELDS = [field.name for field in dataclasses.fields(Config)]
@@ -275,7 +275,7 @@ def test_every_field_has_its_meaning_in_one_line_and_a_group():
 def test_methods_switch_on_their_parts(method, semi, negatives, dims):
     spec = Config(method=method).spec
     assert (spec.semi, spec.negatives, spec.dims) == (semi, negatives, dims)
-    assert spec.label_loss is (early_learning if method == "elr" else None)
+    assert spec.label_loss == ("EarlyLearning" if method == "elr" else "CrossEntropy")
 
 
 def test_ordinary_contrast_after_warm_up_has_a_temperature_and_a_form_of_its_own():

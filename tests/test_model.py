@@ -8,9 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from plremix_core.label_losses import CrossEntropy, EarlyLearning
 from plremix_core.model import (
-    CrossEntropy,
-    EarlyLearning,
     Network,
     SelfAdaptive,
     init_prototypes,

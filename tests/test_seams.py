@@ -18,9 +18,9 @@ from plremix_core import data
 from plremix_core.data import catalogue
 from plremix_core.engine import checkpoint
 from plremix_core.engine.history import COLUMNS
+from plremix_core.label_losses import EarlyLearning
 from plremix_core.losses import CONTRASTS
 from plremix_core.methods import METHODS, Method
-from plremix_core.model import EarlyLearning
 from plremix_core.presets import preset
 from plremix_core.trainer import Trainer
 

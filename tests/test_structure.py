@@ -25,6 +25,7 @@ TOP = (  # each may import those further down
     {"backbones"},
     {"config"},
     {"losses", "methods", "gmm"},
+    {"label_losses"},
 )
 
 

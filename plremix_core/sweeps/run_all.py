@@ -152,9 +152,8 @@ def _drive(client: distributed.Client, todo: list[GridRun], folder: Path, option
                     distributed.wait(list(waiting), POLL, "FIRST_COMPLETED")
                 for future in [future for future in waiting if future.done()]:
                     one = waiting.pop(future)
-                    require(
-                        future.status not in ("cancelled", "lost"), "scheduler", "there until the end", "lost", AGAIN
-                    )
+                    lost = future.status in ("cancelled", "lost")
+                    require(not lost, "scheduler", "there until the end", "lost", AGAIN)
                     error = future.exception()  # what killed its workers again and again is a failure of the run
                     outcome = run_one.fail(folder / one.name, repr(error)) if error else future.result()
                     if outcome["status"] == "busy":
