@@ -77,7 +77,7 @@ def test_a_row_by_hand(tmp_path):
     assert row["peak"] == pytest.approx(0.125) and (row["study"], row["noise"]) == ("s", "worse")
     assert (row["verdict"], row["counts"]) == ("supported", True)
     words = "Supported: s worse +2.5 ± 1.2 (n = 3, peak +12.5)."
-    assert judged(tmp_path, "s")[1] == f"{MEASURES['last']}. {words}"
+    assert judged(tmp_path, "s")[1] == f"{MEASURES['last']}.\n\n* {words}"
 
 
 def test_two_seeds_have_a_range_and_no_interval(tmp_path):
@@ -128,7 +128,7 @@ def test_other_measures_are_told_beside_the_one_that_decides(tmp_path):
         one["measure"] = "knn"
     options["claims"].write_text(yaml.safe_dump(listed))
     (row,) = verdict_table(**options).to_dict("records")
-    told = f"Beside it: {MEASURES['knn']}. Undecided: s worse +0.000 ± 0.000 (n = 3)."
+    told = f"Beside it: {MEASURES['knn']}.\n\n* Undecided: s worse +0.000 ± 0.000 (n = 3)."
     assert row["verdict"] == "supported" and row["evidence"].endswith(told)
 
 

@@ -61,7 +61,7 @@ def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, c
         share = enough.value_counts(normalize=True).reindex(["supported", "contradicted"], fill_value=0.0)
         verdict = share.idxmax() if share.max() > 0.5 and share.min() == 0 else "undecided at this size"
         others = beside[beside["measure"] != found["measure"].iloc[0]].groupby("measure", sort=False)
-        evidence = " Beside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
+        evidence = "\n\nBeside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
         rows.append(dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0]))
     return pd.DataFrame(rows)
 
@@ -121,4 +121,4 @@ def _tell(rows: pd.DataFrame) -> str:
         head = {"not recorded": "Studies not recorded yet", "not run": "Not run"}.get(verdict, verdict.capitalize())
         parts += [f"{head}: {', '.join(told)}."] if told else []
     short = " (plugin: the last three of twelve)" if (rows["study"] == "plugin").any() else ""
-    return f"{MEASURES[rows['measure'].iloc[0]]}{short}. {' '.join(parts)}"
+    return "\n* ".join([f"{MEASURES[rows['measure'].iloc[0]]}{short}.\n", *parts])
