@@ -13,7 +13,8 @@ import yaml
 
 from plremix_core.engine.checks import require
 from plremix_core.engine.files import ROOT, write_atomic
-from plremix_core.lessons.runner import DECLARED, NOTEBOOKS, read
+from plremix_core.lessons.injected import DECLARED, NOTEBOOKS
+from plremix_core.lessons.runner import read
 from plremix_core.sweeps import verdicts
 
 EQUATIONS, TABLE, TESTS = ROOT / "data" / "equations.yaml", ROOT / "data" / "claims.csv", ROOT / "tests"

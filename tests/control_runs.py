@@ -13,7 +13,8 @@ from claims_table import checked_in
 from tqdm.auto import tqdm
 
 from plremix_core.engine.files import ROOT, write_atomic
-from plremix_core.lessons.runner import NOTEBOOKS, Result, read, run_notebook, tags_of
+from plremix_core.lessons.injected import NOTEBOOKS, tags_of
+from plremix_core.lessons.runner import Result, read, run_notebook
 
 RECORD = ROOT / "data" / "controls.csv"
 KEYS = ["notebook", "control", "claim"]

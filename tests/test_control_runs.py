@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from plremix_core.lessons.runner import Result, inspect, read, tags_of
+from plremix_core.lessons.injected import inspect, tags_of
+from plremix_core.lessons.runner import Result, read
 
 TABLE = "| claim | sentence |\n|---|---|\n| C9.1 | a |\n| C9.2 | b |\n| C9.3 | c |"
 FIRST = 'lesson.claim("C9.1", "s", 1, "< 2", breaks=["coin"])'

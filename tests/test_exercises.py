@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from plremix_core.lessons import exercises
-from plremix_core.lessons.runner import NOTEBOOKS, read, tags_of
+from plremix_core.lessons.injected import NOTEBOOKS, tags_of
+from plremix_core.lessons.runner import read
 
 FILES = sorted((NOTEBOOKS / "exercises").glob("nb*.py"))
 ODD = [None, ..., "x", "", "0.5", "b", 0, 1, -1, 0.5, 85, 10**400, float("nan"), float("inf"), True, [], [0.5], (1, 2)]

@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from plremix_core.lessons import html, lesson, runner
+from plremix_core.lessons import html, injected, lesson, runner
 
 EVIL = "<script>alert(1)</script>"
 
@@ -113,7 +113,7 @@ def test_what_encloses_a_term_stretches_with_it(latex, signs):
 
 
 def test_every_formula_of_the_lessons_becomes_mathml_without_a_rest_of_latex():
-    for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for path in sorted(injected.NOTEBOOKS.glob("[0-9]*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "markdown":
                 page = html.MarkdownWithMath(renderer=html.Renderer()).render(cell.source)

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from plremix_core.lessons import runner
+from plremix_core.lessons import injected, runner
 
 TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
 
 
 def paths(*numbers):
-    return [next(runner.NOTEBOOKS.glob(f"{number}_*.ipynb")) for number in numbers]
+    return [next(injected.NOTEBOOKS.glob(f"{number}_*.ipynb")) for number in numbers]
 
 
 @pytest.mark.slow

@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from plremix_core.lessons import lesson, render, runner
+from plremix_core.lessons import injected, lesson, render, runner
 
-NOTEBOOKS = sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted(injected.NOTEBOOKS.glob("[0-9]*.ipynb"))
 TAGS = {"parameters", "exercise", "solution", "lesson", "prediction"}  # lesson: left out by grids
 COMMON = {"profile": (str, "quick"), "seed": (int, 0), "control": (str, ""), "interactive": (bool, False)}
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -56,7 +56,7 @@ def test_the_first_cell_begins_with_the_question_and_ends_with_the_command(path)
 
 @each
 def test_parameters_are_the_common_ones_first(path):
-    found = runner.parameters_of(read(path))
+    found = injected.parameters_of(read(path).cells)
     assert list(found.items())[: len(COMMON)] == list(COMMON.items())
 
 
@@ -80,18 +80,18 @@ def test_code_cells_are_short_and_hold_nothing_forbidden(path):
         for word in ("sys.exit", "%pip", "!pip", "plt.show", "np.random.seed", "torch.manual_seed(", "/home/", "/tmp/"):
             assert word not in source, (word, source)
         assert not re.search(r"^\s*assert ", source, re.MULTILINE), "use lesson.check"
-    assert {tag for cell in read(path).cells for tag in runner.tags_of(cell)} <= TAGS
+    assert {tag for cell in read(path).cells for tag in injected.tags_of(cell)} <= TAGS
 
 
 @each
 def test_three_to_five_exercises_each_with_a_folded_solution_right_behind_it(path):
     cells = code(read(path))
-    kinds = [tag for cell in cells for tag in runner.tags_of(cell) if tag in ("exercise", "solution")]
+    kinds = [tag for cell in cells for tag in injected.tags_of(cell) if tag in ("exercise", "solution")]
     assert kinds == ["exercise", "solution"] * (len(kinds) // 2) and 3 <= len(kinds) // 2 <= 5
     for cell in cells:
-        if "exercise" in runner.tags_of(cell):
+        if "exercise" in injected.tags_of(cell):
             assert "lesson.exercise(" in cell.source and "..." in cell.source and "check" not in cell.source
-        if "solution" in runner.tags_of(cell):
+        if "solution" in injected.tags_of(cell):
             assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
             assert cell.source.startswith("# Solution: click to open\n") and "lesson.solution(" in cell.source
     titles = re.findall(r"^### (E\d+\.\d)", "\n".join(cell.source for cell in read(path).cells), re.MULTILINE)
@@ -101,9 +101,9 @@ def test_three_to_five_exercises_each_with_a_folded_solution_right_behind_it(pat
 @each
 def test_every_exercise_says_not_yet_to_the_stub_and_its_solution_passes(path):
     for cell in code(read(path)):
-        if "exercise" in runner.tags_of(cell):
+        if "exercise" in injected.tags_of(cell):
             assert "not yet" in "".join(out.get("text", "") for out in cell.outputs)
-        if "solution" in runner.tags_of(cell):
+        if "solution" in injected.tags_of(cell):
             (found,) = [
                 o["data"][lesson.EXERCISE_MIME] for o in cell.outputs if lesson.EXERCISE_MIME in o.get("data", {})
             ]
@@ -114,14 +114,14 @@ def test_every_exercise_says_not_yet_to_the_stub_and_its_solution_passes(path):
 def test_a_prediction_comes_with_a_place_to_write_it_and_what_answers_it_is_folded(path):
     cells = read(path).cells
     for number, cell in enumerate(cells):
-        if "prediction" in runner.tags_of(cell):
+        if "prediction" in injected.tags_of(cell):
             assert re.match(r"prediction\w* = \.\.\.", cell.source)
             assert "Your prediction" in cells[number - 1].source
             assert any(
                 cell.metadata.get("jupyter", {}).get("outputs_hidden") for cell in cells[number + 1 : number + 10]
             )
     asked = sum(cell.source.count("**Your prediction.**") for cell in cells if cell.cell_type == "markdown")
-    assert asked == sum("prediction" in runner.tags_of(cell) for cell in cells)
+    assert asked == sum("prediction" in injected.tags_of(cell) for cell in cells)
 
 
 @each
@@ -247,13 +247,13 @@ def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
 def test_a_shortened_notebook_ends_with_the_last_claim_that_rests_on_the_control():
     path = next(path for path in NOTEBOOKS if path.stem.startswith("03"))
     short = control_runs.shorten(read(path), "never_flat")
-    kept = [cell.source for cell in code(short) if not runner.tags_of(cell) & set(control_runs.LEFT_OUT)]
+    kept = [cell.source for cell in code(short) if not injected.tags_of(cell) & set(control_runs.LEFT_OUT)]
     assert "C3.4" in kept[-2] and kept[-1].strip() == "lesson.finish()"
     assert len(kept) < len(code(read(path)))
 
 
 def papermill(*arguments):
-    command = [sys.executable, "-m", "papermill", "--cwd", str(runner.NOTEBOOKS), "--no-progress-bar", *arguments]
+    command = [sys.executable, "-m", "papermill", "--cwd", str(injected.NOTEBOOKS), "--no-progress-bar", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -270,7 +270,7 @@ def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tm
     done = papermill(str(source), str(out), *parameters)
     assert done.returncode == 0, done.stderr[-2000:]
     assert runner.judge(read(out), runner.inspect(source, {})) == ""
-    injected = next(c for c in read(out).cells if "injected-parameters" in runner.tags_of(c))
+    injected = next(c for c in read(out).cells if "injected-parameters" in injected.tags_of(c))
     assert f'dataset = "{dataset}"' in injected.source and "rate = 0.5" in injected.source
 
 

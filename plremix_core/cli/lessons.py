@@ -7,6 +7,7 @@ import sys
 import click
 
 from ..engine.files import ROOT
+from ..lessons import injected
 from ..lessons.controls import CONTROLS
 from . import PLACE
 
@@ -35,10 +36,11 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
     plremix lessons --only 03 --control all_negatives      break a mechanism: its claims must fail
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
+    paths = [path for path in sorted(injected.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
+    values = injected.as_declared(paths, dict(parameters)) | ({"control": control} if control else {})
+    injected.accept(paths, values)
     from ..lessons import render, runner
 
-    paths = [path for path in sorted(runner.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
-    values = runner.as_declared(paths, dict(parameters)) | ({"control": control} if control else {})
     results = runner.run_lessons(paths, out, values, timeout, jobs)
     click.echo(render.summary(results))
     click.echo(f"index: {out / 'index.html'}")

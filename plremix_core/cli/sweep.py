@@ -6,8 +6,7 @@ import webbrowser
 import click
 
 from ..engine.files import ROOT
-from ..sweeps import grid, results, run_all
-from ..sweeps.report import write
+from ..sweeps import grid, results
 from . import FILE, FOLDER, PLACE, stoppable
 
 
@@ -31,6 +30,8 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
     """
     runs = grid.load(path)
     out = out or ROOT / "runs" / runs.name
+    from ..sweeps import run_all
+
     if dry_run or status:
         chosen = run_all.choose(runs, only)
         click.echo(run_all.progress(chosen, out))
@@ -49,6 +50,9 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(folder, record, open_) -> None:
     """Write FOLDER/report.html: what a sweep came to, in tables and curves."""
+    results.read_listing(folder)
+    from ..sweeps.report import write
+
     page = write(folder)
     click.echo(f"report: {page}")
     for path in results.record(folder) if record else []:

@@ -11,7 +11,8 @@ import nbformat
 from ..engine.checks import require
 from ..engine.files import ROOT, write_atomic
 from .html import outputs_of
-from .runner import NOTEBOOKS, Result, read, tags_of
+from .injected import NOTEBOOKS, tags_of
+from .runner import Result, read
 
 FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"
 MATTERS = ("*.py", "data/*.py", "data/*.yaml", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # to outputs

@@ -4,13 +4,11 @@ papermill alone lets through unknown and wrongly typed parameters, `sys.exit(0)`
 with exit status 0; this file notices them.
 """
 
-import ast
 import functools
 import json
 import re
 import threading
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,16 +18,12 @@ import nbformat
 from tqdm.auto import tqdm
 
 from ..engine.checks import require
-from ..engine.files import ROOT, write_atomic
+from ..engine.files import write_atomic
 from .html import outputs_of, records, write_index, write_page
-from .injected import require_parameter, settings_of
+from .injected import accept, inspect
 from .lesson import CLAIM_MIME, FINISH_MIME
 from .process import run_process
 
-NOTEBOOKS = ROOT / "notebooks"
-TYPES = {kind.__name__: kind for kind in (int, float, str, bool)}
-DECLARED = re.compile(r"^\|\s*(C\d+\.\d+)\s*\|", re.MULTILINE)
-CHECKED = re.compile(r'\.claim\(\s*"(C\d+\.\d+)"')
 EXECUTING = re.compile(r"Executing Cell (\d+)")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 read = functools.partial(nbformat.read, as_version=4)  # a notebook
@@ -47,61 +41,6 @@ class Result:
     held: int
     declared: int
     claims: list[dict]
-
-
-def parameters_of(notebook: nbformat.NotebookNode) -> dict[str, tuple[type, object]]:
-    """Read the parameters cell: name to (type, default).
-
-    Anything but typed literals is refused: a derived value would keep its default when papermill injects another.
-    """
-    cells = [cell for cell in notebook.cells if "parameters" in tags_of(cell)]
-    require(len(cells) == 1, "parameters cell", "tagged once", len(cells), "Tag one cell 'parameters'.")
-    found = {}
-    for statement in ast.parse(cells[0].source).body:
-        literal = isinstance(statement, ast.AnnAssign) and isinstance(statement.value, ast.Constant)
-        typed = literal and isinstance(statement.annotation, ast.Name) and statement.annotation.id in TYPES
-        require(typed, "parameter", "a typed literal", ast.unparse(statement), "Example: seed: int = 0")
-        found[statement.target.id] = (TYPES[statement.annotation.id], statement.value.value)
-    return found
-
-
-def tags_of(cell: nbformat.NotebookNode) -> set[str]:
-    """Tags of a cell."""
-    return set(cell.metadata.get("tags", []))
-
-
-def as_declared(paths: list[Path], texts: dict[str, str]) -> dict[str, object]:
-    """Read texts of a command line as the types that the parameters of the notebooks have."""
-    declared = {name: entry for path in paths for name, entry in parameters_of(read(path)).items()}
-    found: dict[str, object] = {}
-    for name, text in texts.items():
-        kind, default = declared.get(name, (str, ""))  # `inspect` refuses other names
-        try:
-            found[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-        except (KeyError, ValueError):
-            require(False, f"parameter {name}", f"of type {kind.__name__}", text, f"Example: -p {name} {default}.")
-    return found
-
-
-def inspect(path: Path, parameters: dict[str, object], drop: Iterable[str] = ()) -> list[str]:
-    """Refuse what papermill would let through, before anything starts, and return the declared claims.
-
-    Refused are unknown or mistyped parameters and notebooks without a claim. The claims are those of the notebook's
-    tables, without those checked in cells that carry a tag in `drop`.
-    """
-    notebook = read(path)
-    known = parameters_of(notebook)
-    for name, value in parameters.items():
-        require_parameter(name, list(known), f"{path.name} has no other.")
-        kind = known[name][0]
-        right = type(value) is kind or (kind is float and type(value) is int)
-        require(right, f"parameter {name}", f"of type {kind.__name__}", value, "Check quotes and decimal points.")
-        if name == "settings":
-            settings_of(str(value))
-    declared = [name for c in notebook.cells if c.cell_type == "markdown" for name in DECLARED.findall(c.source)]
-    require(declared, "claims", "declared in a table of the notebook", "none", "Add rows | C3.1 | sentence |.")
-    dropped = "".join(cell.source for cell in notebook.cells if set(drop) & tags_of(cell))
-    return [name for name in declared if name not in CHECKED.findall(dropped)]
 
 
 def judge(notebook: nbformat.NotebookNode, declared: list[str], control: str = "") -> str:
@@ -161,9 +100,7 @@ def run_lessons(paths: list[Path], folder: Path, parameters: dict, timeout: floa
 
     A parameter that some notebook refuses is refused before anything has been started.
     """
-    require(len(paths) > 0, "notebooks", "at least one", 0, "Check the names.")
-    for path in paths:
-        inspect(path, parameters)
+    accept(paths, parameters)
     folder.mkdir(parents=True, exist_ok=True)
     for old in [folder / "result.json", *(folder / f"{path.stem}.log" for path in paths)]:
         old.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from ..data.catalogue import SOURCES, require_fits
 from ..engine.checks import require, require_known
 from ..engine.files import checksum, read_text
 from ..engine.plain_yaml import read_yaml
-from ..lessons.runner import NOTEBOOKS, inspect, parameters_of, read
+from ..lessons.injected import NOTEBOOKS, inspect, parameters_of, read_cells
 from ..presets import preset
 from .results import FIGURES, name_noise
 
@@ -73,7 +73,7 @@ def load(path: Path) -> Grid:
 def expand(plan: dict) -> list[GridRun]:
     """All runs of a grid; see `load`. Seeds are outermost: half a sweep has every method, with fewer seeds."""
     notebook = _notebook(str(plan.get("notebook", "05")))
-    trains = "settings" in parameters_of(read(notebook))
+    trains = "settings" in parameters_of(read_cells(notebook))
     for key in plan:
         require_known(key, TRAINING if trains else COMMON, "key of a grid")
     timeout = plan.get("timeout", 10**6)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from ..engine.checks import require
 from ..engine.files import ROOT, read_json, write_atomic
@@ -151,7 +150,9 @@ def _compare(group: pd.DataFrame, one: str, other: str, figure: str) -> dict[str
         return dict.fromkeys(COMPARED, np.nan) | {"seeds": 0, "each": [], "decided": False}
     mean, half = gaps.mean(), np.nan
     if len(gaps) >= ENOUGH:
-        half = scipy.stats.t.ppf(0.975, len(gaps) - 1) * scipy.stats.sem(gaps)
+        from scipy import stats  # takes a second
+
+        half = stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
     decided = bool(abs(mean) > half)  # never against NaN
     ends = mean - half, mean + half, gaps.min(), gaps.max()
     return dict(zip(COMPARED, (mean, *ends, len(gaps), gaps.tolist(), decided)))
