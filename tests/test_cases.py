@@ -754,3 +754,50 @@ def test_a_first_line_of_numbers_is_a_row_of_features_and_no_heading(tmp_path):
     assert read_features(tmp_path / "f.csv", tmp_path / "l.csv").values[0].tolist() == [0.5, 0.0]
     (tmp_path / "f.csv").write_text("0,1\n" + rows)  # a heading, as pandas writes it
     assert len(read_features(tmp_path / "f.csv", tmp_path / "l.csv").values) == 20
+
+
+# ------------------------------------------------------------------------------- of the same kinds, found by a new user
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "message"),
+    [
+        (
+            "a\n1\n2\n3\n4\n",
+            "index,label\n3,x\n2,y\n1,x\n0,y\n",
+            "no keys, as rows are taken in their order, got .'index'",
+        ),
+        ("a\n1\n2\n3\n4\n", "row,label\n3,x\n2,y\n1,x\n0,y\n", "no keys, .* got .'row'"),
+        (",a,label\n0,1,x\n1,2,x\n2,3,y\n3,4,y\n", "", "no keys, .* got .''"),
+        ("id,a,label\n0,1,x\n1,2,x\n2,3,y\n3,4,y\n", "", "no keys, .* got .'id'"),
+        ("a,label\n1,0\n2,0\n3,1\n4,1\n", "label\nx\nx\ny\ny\n", "labels must be given once"),
+    ],
+)
+def test_05_a_key_beside_features_is_no_feature_and_labels_are_given_once(tmp_path, features, labels, message):
+    (tmp_path / "f.csv").write_text(features)
+    (tmp_path / "l.csv").write_text(labels)
+    with pytest.raises(ValueError, match=message):
+        read_features(tmp_path / "f.csv", tmp_path / "l.csv" if labels else None)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "message"),
+    [
+        (np.ones((4, 2)), ["a", None, "b", "a"], r"labels must be given in all rows, got 'none in row \[1\]'"),
+        (np.ones((4, 2)), ["a", "", "b", "a"], "labels must be given in all rows"),
+        (np.ones((4, 2)) * 1j, [0, 0, 1, 1], "features must be numbers"),
+        ([[1, 2], [3]], [0, 1], "features must be of one shape and type, got .* Make all entries alike."),
+        (np.empty((0, 3)), [], "features must be numbers of shape"),
+    ],
+)
+def test_18_features_from_python_are_refused_in_words(values, labels, message):
+    with pytest.raises(ValueError, match=message):
+        data.from_features(values, labels)
+
+
+def test_15_features_with_a_byte_order_mark_in_any_encoding(tmp_path):
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "f.CSV").write_bytes("a,label\r\n1,x\r\n2,x\r\n3,y\r\n".encode(encoding))
+        assert read_features(tmp_path / "f.CSV", None).values[:, 0].tolist() == [1, 2, 3]
+    values = torch.ones(3, 2, requires_grad=True)
+    assert data.from_features(values, torch.tensor([0, 0, 1])).values.shape == (3, 2)

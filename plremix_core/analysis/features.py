@@ -11,8 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
-from ..data.features import Features
-from ..engine.checks import require
+from ..data.features import Features, require_repeated
 
 FOLDS, NEIGHBOURS, MOST = 5, 20, 20_000  # MOST: rows up to which neighbours are searched in all of them
 
@@ -45,12 +44,6 @@ def rank(features: Features, seed: int = 0) -> pd.DataFrame:
     table["rank"], table["rank_votes"] = (table[by].rank(method="first").astype(int) for by in ("margin", "votes"))
     table["agree"] = (table[["suggested", "neighbours"]].to_numpy() != given[:, None]).sum(axis=1)
     return table
-
-
-def require_repeated(given: np.ndarray) -> None:
-    """Refuse labels (N,) unless two classes have two samples, as each fold is predicted from the others."""
-    second = np.sort(np.bincount(given, minlength=2))[-2]
-    require(second > 1, "labels", "of two classes with at least two samples each", f"one with {second}", "Add some.")
 
 
 def margin(scores: np.ndarray, given: np.ndarray) -> np.ndarray:

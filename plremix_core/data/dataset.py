@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..engine.checks import check_labels, require
+from .features import as_array
 from .image_files import ImageFiles
 from .label_files import readable, tell_apart
 from .noise import real_rate
@@ -120,7 +121,7 @@ def from_arrays(
     labels = {"given": given, "test_labels": [] if test_labels is None else test_labels}
     labels |= {} if true is None else {"true": true}
     for key, value in labels.items():
-        array = _array(value, key)
+        array = as_array(value, key)
         whole = array.dtype.kind in "iu" or array.size == 0
         require(whole, key, "integers", array.dtype, "Number the classes from 0.")
         labels[key] = torch.from_numpy(array.astype(np.int64))
@@ -138,18 +139,9 @@ def from_arrays(
     )  # fmt: skip
 
 
-def _array(value: Array, key: str) -> np.ndarray:
-    """An array of what people have: an array, a tensor on any device, a list."""
-    value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-    try:
-        return np.asarray(value)
-    except ValueError as error:  # lists of several lengths
-        raise ValueError(f"{key} must be of one shape, got {error}. Make all entries alike.") from error
-
-
 def _pixels(value: Array, key: str) -> Tensor:
     """Images as a tensor (N, c, H, W) of their own, uint8; whole numbers of lists in 0..255 are taken for uint8."""
-    array = _array(value, key)
+    array = as_array(value, key)
     if isinstance(value, (list, tuple)) and array.dtype.kind in "iu" and array.size:
         array = array.astype(np.uint8) if 0 <= array.min() and array.max() <= 255 else array
     remedy = "Scale to 0..255 and convert: (255 * images).round().astype('uint8') if they lie in [0, 1]."
