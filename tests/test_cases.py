@@ -759,6 +759,51 @@ def test_a_first_line_of_numbers_is_a_row_of_features_and_no_heading(tmp_path):
 # ------------------------------------------------------------------------------- of the same kinds, found by a new user
 
 
+def saved(path, root, label):
+    """A label file as a page of suspects saves it; `label` gives the number of a file's class, -1 drops the image."""
+    names, pairs, *_ = folders.own(root)
+    rows = [f'{i},"{file}",{old},{label(old)},"{names[old]}",""' for i, (file, old) in enumerate(pairs)]
+    path.write_text("index,file,given,label,given name,label name\r\n" + "\r\n".join(rows))
+    return path
+
+
+@pytest.mark.parametrize("names", [[str(c) for c in range(12)], ["1", "2", "3"], ["-1", "0", "1"]])
+def test_01_numbers_that_a_page_saves_mean_classes_by_number_whatever_the_classes_are_called(tmp_path, names):
+    root = pictures(tmp_path / "a", dict.fromkeys(names, 2))
+    text = plremix("clean", root, saved(tmp_path / "l.csv", root, lambda old: old))
+    assert f"{2 * len(names)} kept, 0 relabelled, 0 dropped" in text
+    text = plremix("clean", root, saved(tmp_path / "l.csv", root, lambda old: -1 if old else 0))
+    assert f"2 kept, 0 relabelled, {2 * len(names) - 2} dropped" in text
+
+
+def test_01_a_class_called_minus_1_is_not_dropped(tmp_path):
+    root = pictures(tmp_path / "a", {"-1": 2, "0": 2, "1": 2})
+    files = [file for file, _ in folders.own(root).train]
+    (tmp_path / "l.csv").write_text("file,label\n" + "".join(f"{file},{file.split('/')[0]}\n" for file in files))
+    assert "6 kept, 0 relabelled, 0 dropped" in plremix("clean", root, tmp_path / "l.csv")
+
+
+def test_05_null_drops_an_image_and_an_array_of_an_archive_cleans(tmp_path):
+    root = pictures(tmp_path / "a", {"cat": 2, "dog": 2})
+    files = [file for file, _ in folders.own(root).train]
+    (tmp_path / "l.json").write_text(json.dumps(dict(zip(files, ["cat", None, "dog", "dog"]))))
+    assert "3 kept, 0 relabelled, 1 dropped" in plremix("clean", root, tmp_path / "l.json")
+    np.savez(tmp_path / "l.npz", a=[0, 0, 1, 1], b=[1, 0, 1, 1])
+    assert "3 kept, 1 relabelled, 0 dropped" in plremix("clean", root, f"{tmp_path / 'l.npz'}::b")
+    (tmp_path / "file").touch()
+    text = plremix("clean", root, tmp_path / "l.json", "--copy", tmp_path / "file" / "x")
+    assert "folder must be in a folder that can be written to" in text
+
+
+def test_18_text_of_another_encoding_and_pickled_names_have_a_remedy_that_helps(tmp_path):
+    (tmp_path / "l.csv").write_bytes("label\ncaf\xe9\n".encode("latin-1"))
+    text = refusal(label_files.read, tmp_path / "l.csv", 1, 2)
+    assert text.startswith(str(tmp_path / "l.csv")) and text.endswith("Save it again as UTF-8.")
+    np.save(tmp_path / "l.npy", np.array(["a", "b"], dtype=object), allow_pickle=True)
+    assert refusal(label_files.read, tmp_path / "l.npy", 2, 2).endswith("Save names as text: array.astype(str).")
+    assert refusal(read_features, tmp_path / "l.npy", None).endswith("Save names as text: array.astype(str).")
+
+
 @pytest.mark.parametrize(
     ("features", "labels", "message"),
     [
@@ -801,3 +846,9 @@ def test_15_features_with_a_byte_order_mark_in_any_encoding(tmp_path):
         assert read_features(tmp_path / "f.CSV", None).values[:, 0].tolist() == [1, 2, 3]
     values = torch.ones(3, 2, requires_grad=True)
     assert data.from_features(values, torch.tensor([0, 0, 1])).values.shape == (3, 2)
+
+
+def test_05_images_that_a_list_has_twice_are_told(tmp_path):
+    pictures(tmp_path, {"a": 2})
+    (tmp_path / "l.txt").write_text("a/000.png 0\na/001.png 1\na/000.png 0\n")
+    assert folders.own(tmp_path, "l.txt").notes == ("listed more than once: 1 images: a/000.png",)

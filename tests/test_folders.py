@@ -196,7 +196,7 @@ def test_a_list_file_cannot_reach_outside_its_root(pets, path):
     ("text", "message"),
     [
         ("", "list file must be one with a line 'path label' an image"),
-        ("train/dog/0.png\n", "line 1 of .*train.txt must be path label, got 'one word'"),
+        ("train/dog/0.png\n", "line 1 of .*train.txt must be path label, got 'train/dog/0.png'. Write both"),
         (
             "train/dog/0.png 1\ntrain/dog/1.png -1\n",
             "label of line 2 of .*train.txt must be one of 2 classes, got '-1'",

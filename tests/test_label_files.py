@@ -172,7 +172,7 @@ def test_arrays_of_another_type_or_shape_are_refused(tmp_path, array, message):
         ("3", " must be a list, or an object from index to label, got 3"),
         ('"302213"', " must be a list, or an object from index to label, got '302213'"),
         ("[3, 0, true, 2, 1, 3]", ", entry 2, must be one of 4 classes, got 'True'"),
-        ("[3, 0, null, 2, 1, 3]", ", entry 2, must be one of 4 classes, got 'None'"),
+        ("[3, 0, null, 2, 1, 3]", ", entry 2, must be one of 4 classes, got ''. Only a label file with paths"),
         ("[3, 0, NaN, 2, 1, 3]", ", entry 2, must be one of 4 classes, got 'nan'"),
         ("[[3, 0, 2, 2, 1, 3]]", r" must be of shape \(6,\), got \(1,\)"),
         ("[[3, 0], [2]]", r" must be of shape \(6,\), got \(2,\)"),

@@ -19,6 +19,8 @@ from ..engine.plain_yaml import read_yaml as read_value  # a value of an option:
 PLACE = click.Path(path_type=Path)
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+TARGET = click.Path(path_type=Path, file_okay=False)  # a folder that need not exist
+COUNT = click.IntRange(0)
 COMMANDS = {  # name: the file that has it, and what it does
     "train": ("train", "Train one method on one data set."),
     "suspects": ("suspects", "Rank the labels of a folder, of features or of a run by how suspect they are."),
@@ -75,6 +77,13 @@ def refuse(names: Iterable[str], beside: str, rule: str, remedy: str) -> None:
     require(not given, f"options beside {beside}", rule, ", ".join(given), remedy)
 
 
+def once(pairs: Iterable[tuple[str, object]], option: str) -> dict[str, object]:
+    """Names and values of an option that may be repeated; a name that stands twice is refused."""
+    names = [name for name, _ in pairs]
+    require(len({*names}) == len(names), option, "given once for each name", names, "Leave one out.")
+    return dict(pairs)
+
+
 def require_outside(place: Path, images: Path, name: str = "out") -> None:
     """Refuse to write among images, where it could be taken for one of the classes."""
     inside = place.resolve().is_relative_to(images.resolve())
@@ -118,11 +127,18 @@ def require_run(folder: Path, name: str) -> None:
     require(found, name, "a folder that train --out wrote", str(folder), "It holds no epoch-NNNN.pt.")
 
 
-def require_writable(folder: Path) -> None:
-    """Refuse, before the work, a folder for --out that cannot be written to; it need not exist yet."""
+def require_writable(folder: Path, name: str = "out") -> None:
+    """Refuse, before the work, a folder that cannot be written to; it need not exist yet."""
     place = next(filter(Path.exists, (folder.absolute(), *folder.absolute().parents)))
     try:
         tempfile.TemporaryFile(dir=place).close()
     except OSError as error:
         remedy = f"{place}: {error.strerror}. Choose another place."
-        require(False, "out", "in a folder that can be written to", str(folder), remedy)
+        require(False, name, "in a folder that can be written to", str(folder), remedy)
+
+
+def require_new(out: Path) -> None:
+    """Refuse, before the work, a file for --out that could not be written."""
+    rule, remedy = "a file in a folder that exists", "Make the folder, or choose another name."
+    require(out.parent.is_dir() and not out.is_dir(), "out", rule, str(out), remedy)
+    require_writable(out.parent)

@@ -7,12 +7,12 @@ import click
 
 from ..data import folders, label_files
 from ..engine.checks import require
-from . import FILE, FOLDER, PLACE, require_outside
+from . import FOLDER, PLACE, require_outside, require_writable
 
 
 @click.command("clean")
 @click.argument("images", type=FOLDER)
-@click.argument("labels", type=FILE)
+@click.argument("labels", type=PLACE)
 @click.option("--copy", type=PLACE, help="New folder for a clean copy of all images.")
 @click.option("--move", type=PLACE, help="New folder for dropped images; others move inside.")
 def clean(images, labels, copy, move) -> None:
@@ -27,6 +27,7 @@ def clean(images, labels, copy, move) -> None:
     if new := copy or move:
         require_outside(new, images, "folder")
         require(not new.exists(), "folder", "new", str(new), "Choose another name.")
+        require_writable(new, "folder")
     names, train, *_, notes = folders.own(images)
     files = [file for file, _ in train]
     wanted = label_files.read(labels, len(files), len(names), files, names)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from .label_files import Names, number, some
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 NOTES = (".txt", ".csv", ".json", ".xml", ".md", ".html")  # files of people that are passed over without a word
 LEFT_BEHIND = "left behind by a system or a program"
+NO_IMAGE = f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link"
 LEFTOVER = re.compile(  # what systems and programs leave behind
     r"\..*|__macosx|@eadir|#recycle|\$recycle\.bin|system volume information|lost\+found|__pycache__|icon\r"
     r"|(eh)?thumbs(_\w+)?\.db|desktop\.ini",
@@ -67,7 +69,7 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
         elif rest and not file.lower().endswith(NOTES):
             other.append(Path(place, file).as_posix())
     empty = next((name for name in found if not inside[name]), None)
-    remedy = f"Move it out of {top} if it is no class; links to folders are not followed."
+    remedy = f"Move it out of {top} if it is no class; read are {', '.join(IMAGES)}, and no links to folders."
     require(empty is None, "class folder", "one with images", empty, remedy)
     pairs = [(Path(place, file).as_posix(), label) for label, name in enumerate(inside) for file in inside[name]]
     enough, counts = names is not None or len(pairs) >= 2 * len(found), f"{len(pairs)} in {len(found)}"
@@ -75,7 +77,7 @@ def class_folders(root: Path, place: str = "", names: Names | None = None) -> tu
     require(enough, "class folders", "of at least two images each on average", counts, remedy)
     deep = [name for name, files in inside.items() if any(file.count("/") > 1 for file in files)]
     notes = left_out(passed)
-    notes += left_out(other, f"neither an image ({', '.join(IMAGES)}) nor a folder that is no link")
+    notes += left_out(other, NO_IMAGE)
     notes += left_out(loose, f"in no class folder, but in {top} itself")
     notes += [f"images at any depth count for the class of the topmost folder: {some(deep)}"] if deep else []
     return pairs, tuple(inside), notes
@@ -126,7 +128,8 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
         if LEFTOVER.fullmatch(path.rpartition("/")[2]):
             passed.append(path)
         elif text:
-            require(bool(word), f"line {line} of {place}", "path label", "one word", "Write both.")
+            remedy = "Write both, with a space or a tab between them."
+            require(bool(word), f"line {line} of {place}", "path label", text, remedy)
             rows.append((line, path, *word))
     require(bool(rows), "list file", "one with a line 'path label' an image", str(place), "Fill it.")
     labels, names = number([word for *_, word in rows], names, lambda i: f"label of line {rows[i][0]} of {place}")
@@ -135,7 +138,8 @@ def list_file(root: Path, file: str, names: Names | None = None) -> tuple[Pairs,
     for (line, path, _), label in zip(rows, labels):
         where, rule = f"label of line {line} of {place}", "that of the same image before"
         require(first[path] == label, where, rule, names[label], "Correct one.")
-    return pairs, names, left_out(passed)
+    twice = [path for path, times in Counter(path for path, _ in pairs).items() if times > 1]
+    return pairs, names, left_out(passed) + [f"listed more than once: {len(twice)} images: {some(twice)}"] * bool(twice)
 
 
 def own(

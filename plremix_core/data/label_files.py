@@ -61,6 +61,7 @@ def number(words: list[str], names: Names | None, where: Callable[[int], str]) -
     for i, word in enumerate(words):
         if word not in by_name and word not in by_number:
             remedy = "Correct it (is it of another data set?); if two classes have that name, write its number."
+            remedy = "Only a label file with paths or an index can drop images." if word in ("", "-1") else remedy
             require(False, where(i), f"one of {len(names)} classes", word, remedy)
     for i, word in enumerate(words):
         if known is by_number and word in by_name:
@@ -93,14 +94,16 @@ def read(
     listed = isinstance(values, (list, np.ndarray))
     require(listed, name, "a list, or an object from index to label", values, "Write a list.")
     if isinstance(values, list):
-        values = np.array(values if {*map(type, values)} == {int} else [str(value) for value in values])
+        words = ["" if value is None else str(value) for value in values]  # null is an empty label
+        values = np.array(values if {*map(type, values)} == {int} else words)
     order = _order(columns, values.shape, size, files, name)
-    remedy = "One label a training image, in the order of the data set."
+    remedy = "One label a training image, in the order of the data set; in a .csv a first line of words is a heading."
     require(values.shape == (size,), name, f"of shape ({size},)", values.shape, remedy)
     require(values.dtype.kind in "iuU", name, "of whole numbers", values.dtype, "Number classes from 0.")
-    numbered = values.dtype.kind != "U" or not names
+    numbered = values.dtype.kind != "U" or not names or "label name" in columns  # as a page of suspects saves them
     words = [str(word).strip() for word in values.tolist()]
-    kept = np.array([row for row, word in enumerate(words) if order is None or word not in ("", "-1")], dtype=int)
+    drops = {"", "-1"}.difference(() if numbered else names)
+    kept = np.array([row for row, word in enumerate(words) if order is None or word not in drops], dtype=int)
 
     def where(i: int) -> str:
         line = f"line {csv_rows(Path(path), name)[1][kept[i]][0]}" if kind == ".csv" else f"entry {kept[i]}"
@@ -189,9 +192,10 @@ def read_columns(path: Path, name: str) -> dict[str, np.ndarray | list]:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
     except Exception as error:  # a damaged file raises many types
-        if str(error).startswith(name):
+        if str(error).startswith((name, str(path))):
             raise
         remedy = "The file is cut, damaged or something else; write or fetch it again."
+        remedy = "Save names as text: array.astype(str)." if "Object arrays" in str(error) else remedy
         raise ValueError(f"{name} must be a readable {kind}, got {error!r:.300}. {remedy}") from error
 
 
