@@ -848,7 +848,68 @@ def test_15_features_with_a_byte_order_mark_in_any_encoding(tmp_path):
     assert data.from_features(values, torch.tensor([0, 0, 1])).values.shape == (3, 2)
 
 
+def test_04_options_without_effect_are_refused_and_names_given_once(tmp_path):
+    root = pictures(tmp_path / "a", {"cat": 4, "dog": 4})
+    text = plremix("suspects", root, "--check", "3", "--method", "plremix", "--show", "3")
+    assert "options beside --check must be those that it needs, got '--method, --show'" in text
+    twice = ["--set", "epochs", "3", "--set", "epochs", "4"]
+    assert "set must be given once for each name" in plremix("suspects", root, *twice)
+    assert "p must be given once for each name" in plremix("lessons", "-p", "seed", "1", "-p", "seed", "2")
+    np.savez(tmp_path / "a.npz", train_images=np.zeros((6, 8, 8), np.uint8), train_labels=[0, 1] * 3)
+    for options, message in (
+        ("--rate 0.5", "options beside --noise none must be without a rate"),
+        ("--image-size 4", "image_size must be 0 on images of one size"),
+        ("--noise worse --lambda-u 1", "noise must be sym or none unless the data set is one of cifar10, got 'worse'"),
+    ):
+        assert message in plremix("train", "--dataset", tmp_path / "a.npz", *options.split())
+
+
+@pytest.mark.parametrize("command", ["predict", "suspects"])
+def test_14_a_file_that_could_not_be_written_is_refused_before_the_work(tmp_path, command):
+    root = pictures(tmp_path / "a", {"cat": 4, "dog": 4})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "epoch-0001.pt").touch()
+    (tmp_path / "is.csv").mkdir()
+    for out in (tmp_path / "is.csv", tmp_path / "absent" / "p.csv"):
+        text = plremix(command, *[tmp_path / "run"] * (command == "predict"), root, "--out", out)
+        assert "out must be a file in a folder that exists" in text
+
+
+def test_11_the_kinds_of_images_that_are_read_are_told(tmp_path):
+    pictures(tmp_path, {"cat": 2, "dog": 2})
+    for path in (tmp_path / "cat").iterdir():
+        path.rename(path.with_suffix(".gif"))
+    assert "read are .jpg, .jpeg, .png" in refusal(folders.own, tmp_path)
+
+
 def test_05_images_that_a_list_has_twice_are_told(tmp_path):
     pictures(tmp_path, {"a": 2})
     (tmp_path / "l.txt").write_text("a/000.png 0\na/001.png 1\na/000.png 0\n")
     assert folders.own(tmp_path, "l.txt").notes == ("listed more than once: 1 images: a/000.png",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("lessons --only 05 --only 77", "only must be one of 00, 01"),
+        ("lessons --only 05 -p rte 1", "Did you mean rate?"),
+        ("sweep x.yaml", "x.yaml: key of a grid must be one of"),
+        ("sweep y.yaml --only ce --only nope", "only must be a pattern of at least one run's name, got ['nope']"),
+        ("report .", "folder must be one that `plremix sweep` made"),
+        ("suspects a", "labels must be of two classes with at least two samples each"),
+        ("train --resume run --images absent", "must be a place that exists"),
+    ],
+)
+def test_other_commands_do_not_wait_for_torch_either(arguments, message, tmp_path):
+    (tmp_path / "x.yaml").write_text("datset: cifar10\n")
+    (tmp_path / "y.yaml").write_text("dataset: fashion_mnist\nnoise: [[sym, 0.5]]\nmethod: ce\n")
+    pictures(tmp_path / "a", {"cat": 5, "dog": 1, "eel": 1})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "epoch-0001.pt").touch()
+    code = "import sys, runpy; sys.argv[0] = 'plremix'\ntry: runpy.run_module('plremix_core', run_name='__main__')\n"
+    code += "finally: print({'torch', 'distributed', 'nbformat'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments.split()],
+        capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1 and message in done.stderr and done.stdout.strip() == "set()"

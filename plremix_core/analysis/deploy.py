@@ -83,4 +83,4 @@ def export(trainer: Trainer, out: Path) -> list[Path]:
     about = dict(class_names=data.class_names, mean=data.mean, std=data.std, shape=data.images.shape[1:])
     write_atomic(out / "classes.json", json.dumps(about | {"settings": asdict(trainer.config)}, indent=1).encode())
     write_atomic(out / "load.py", LOAD.encode())
-    return sorted(out.iterdir())
+    return [out / name for name in ("classes.json", "load.py", "model.pt", "weights.pt")]

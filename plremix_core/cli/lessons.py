@@ -6,10 +6,11 @@ import sys
 
 import click
 
+from ..engine.checks import require_known
 from ..engine.files import ROOT
 from ..lessons import injected
 from ..lessons.controls import CONTROLS
-from . import PLACE
+from . import COUNT, TARGET, once
 
 FIRST = "my_notebooks/00_start_here.ipynb"
 LAB = [
@@ -23,8 +24,8 @@ LAB = [
 
 @click.command("lessons")
 @click.option("--only", multiple=True, help="Notebook number, 00 to 10; repeatable.")
-@click.option("--out", type=PLACE, default="runs/lessons", show_default=True)
-@click.option("--jobs", type=int, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
+@click.option("--out", type=TARGET, default="runs/lessons", show_default=True)
+@click.option("--jobs", type=COUNT, default=0, show_default=True, help="Notebooks at once; 0 = one a core.")
 @click.option("--timeout", type=float, default=1800, show_default=True, help="Seconds a notebook.")
 @click.option("--control", type=click.Choice([*CONTROLS]), help="Mechanism to break: its claims must then fail.")
 @click.option("-p", "parameters", type=(str, str), multiple=True, metavar="NAME VALUE", help="Repeatable.")
@@ -36,8 +37,11 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
     plremix lessons --only 03 --control all_negatives      break a mechanism: its claims must fail
     plremix lessons --only 05 -p dataset cifar10 -p rate 0.5 -p profile full --timeout 100000
     """
-    paths = [path for path in sorted(injected.NOTEBOOKS.glob("[0-9]*.ipynb")) if not only or path.name[:2] in only]
-    values = injected.as_declared(paths, dict(parameters)) | ({"control": control} if control else {})
+    known = {path.name[:2]: path for path in sorted(injected.NOTEBOOKS.glob("[0-9]*.ipynb"))}
+    for number in only:
+        require_known(number, list(known), "only")
+    paths = [path for number, path in known.items() if not only or number in only]
+    values = injected.as_declared(paths, once(parameters, "p")) | ({"control": control} if control else {})
     injected.accept(paths, values)
     from ..lessons import render, runner
 

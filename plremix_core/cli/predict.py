@@ -3,9 +3,9 @@
 import click
 
 from .. import analysis
-from ..data.folders import IMAGES, left_out, walk
+from ..data.folders import IMAGES, NO_IMAGE, NOTES, left_out, walk
 from ..engine.checks import require
-from . import FOLDER, PLACE, require_run, require_writable
+from . import FOLDER, PLACE, TARGET, require_new, require_run, require_writable
 
 
 @click.command("predict")
@@ -19,20 +19,22 @@ def predict(run, folder, network, out) -> None:
     The CSV has a row an image: file (below FOLDER), predicted, probability.
     """
     require_run(run, "run")
-    require_writable(out.parent)
+    require_new(out)
     passed: list[str] = []
-    inside = (path for path in walk(folder, passed) if path.suffix.lower() in IMAGES)
-    files = sorted(path.relative_to(folder).as_posix() for path in inside)
-    require(bool(files), "folder", "one with images", str(folder), "Check the path.")
+    inside = sorted(path.relative_to(folder).as_posix() for path in walk(folder, passed))
+    files = [file for file in inside if file.lower().endswith(IMAGES)]
+    other = [file for file in inside if not file.lower().endswith((*IMAGES, *NOTES))]
+    require(bool(files), "folder", f"one with images ({', '.join(IMAGES)})", str(folder), "Check the path.")
     table = analysis.deploy.predict(analysis.deploy.open_run(run), folder, files, network)
     analysis.review.write_csv(table, out)
     found = ", ".join(f"{name} {count:,}" for name, count in table["predicted"].value_counts().items())
-    click.echo("\n".join([f"{len(table):,} images: {found}", *left_out(passed), f"written: {out}"]))
+    notes = left_out(passed) + left_out(other, NO_IMAGE)
+    click.echo("\n".join([f"{len(table):,} images: {found}", *notes, f"written: {out}"]))
 
 
 @click.command("export")
 @click.argument("run", type=FOLDER)
-@click.option("--out", type=PLACE, help="Folder; by default export in RUN.")
+@click.option("--out", type=TARGET, help="Folder; by default export in RUN.")
 def export(run, out) -> None:
     """Write the networks of RUN for use without this package.
 
@@ -40,5 +42,6 @@ def export(run, out) -> None:
     (names, statistics, shape, settings) and load.py, ten lines that read an image and predict.
     """
     require_run(run, "run")
+    require_writable(out or run)
     written = analysis.deploy.export(analysis.deploy.open_run(run), out or run / "export")
     click.echo("written: " + ", ".join(map(str, written)))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from .. import analysis, data
-from ..data.features import read_features
+from ..data.features import read_features, require_repeated
 from ..data.folders import Layout, own
 from ..engine.checks import require
 from ..presets import for_folder
-from . import PLACE, read_value, refuse, require_outside, require_writable, stoppable, tell_time
+from . import PLACE, once, read_value, refuse, require_new, require_outside, stoppable, tell_time
 
 COST = 3.1  # seconds of PLReMix over those of two networks of cross-entropy; all from data/results/suspects.csv
 RECORDED = f"""\
@@ -47,10 +47,13 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
     run, file = any(source.glob("epoch-*.pt")), source.is_file()
     idle = ["labels"] * (not file) + ["folder"] * (not run) + ["method", "check", "show", "changes"] * (run or file)
     kind = "a run" if run else "a file of features" if file else "class folders"
+    if check is not None and kind == "class folders":
+        idle, kind = [*idle, "method", "show", "changes"], "--check"
     refuse(idle, kind, "those that it needs", "See plremix suspects --help.")
+    settings = once(changes, "set")
     out = out or (source / "suspects.csv" if run else Path(f"suspects_{source.absolute().stem}.csv"))
     require(out.suffix == ".csv", "out", "the name of a .csv", str(out), "The page gets the same name.")
-    require(out.parent.is_dir(), "out", "in a folder that exists", str(out), "Make the folder.")
+    require_new(out)
     if run:
         _rank_run(source, folder, out)
     elif file:
@@ -59,7 +62,7 @@ def suspects(source, method, labels, out, check, folder, show, changes) -> None:
         require_outside(out, source)
         layout = own(source)
         if check is None:
-            _rank_images(source, layout, out, show, method, dict(changes))
+            _rank_images(source, layout, out, show, method, settings)
         elif check.isdecimal():
             require(int(check) > 0, "check", "a number of images from 1, or a file", check, "100 is a good start.")
             _draw_check(source, layout, out, int(check))
@@ -104,8 +107,8 @@ def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str
     idle = sorted({*changes} & {*"dataset train_size holdout noise rate label_file method".split()})
     remedy = "Leave it out; --method is an option of its own."
     require(not idle, "set", "no setting of what is ranked, as all images are", ", ".join(idle), remedy)
+    require_repeated(np.array([label for _, label in layout.train]))
     data.catalogue.require_fits(for_folder(len(layout.names), **changes), len(layout.names), len(layout.train), 0)
-    require_writable(out.parent)
     click.echo(f"reading {len(layout.train):,} images; times below leave out predictions and the cross-check")
     whole = data.load("folder", source, image_size=changes.get("image_size"))
     config = analysis.suspects.settings_for(whole, method, **changes)
@@ -115,7 +118,6 @@ def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str
     with stoppable("the same command goes on"):
         table, facts = analysis.suspects.find(whole, config, folder=kept, on_start=tell_time)
     table, second = analysis.suspects.cross_check(table, whole, config.seed)
-    shutil.rmtree(kept)
     held, accuracy, chance = facts.values()
     click.echo(
         f"given label predicted: network {accuracy:.1%} of {held} held-out images; regression on gradient histograms "
@@ -135,6 +137,7 @@ def _rank_images(source: Path, layout: Layout, out: Path, show: int, method: str
     ]
     click.echo(f"{about[1]}\nwritten: {out}")
     _write_page(out.with_suffix(".html"), shown, source, layout, about, True)
+    shutil.rmtree(kept)  # now that everything that it led to is written
     if method == "ce":
         click.echo(RECORDED)
 

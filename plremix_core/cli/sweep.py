@@ -7,13 +7,13 @@ import click
 
 from ..engine.files import ROOT
 from ..sweeps import grid, results
-from . import FILE, FOLDER, PLACE, stoppable
+from . import COUNT, FILE, FOLDER, TARGET, stoppable
 
 
 @click.command("sweep")
 @click.argument("path", metavar="GRID", type=FILE)
-@click.option("--out", type=PLACE, help="Folder of the runs.  [default: runs/<grid>]")
-@click.option("--jobs", type=int, default=0, help="Runs at once on this machine; 0 = one a GPU, or one a core.")
+@click.option("--out", type=TARGET, help="Folder of the runs.  [default: runs/<grid>]")
+@click.option("--jobs", type=COUNT, default=0, help="Runs at once on this machine; 0 = one a GPU, or one a core.")
 @click.option("--scheduler", default="", help="Address of a running dask scheduler, e.g. tcp://host:8786.")
 @click.option("--data", default="", help="Folder of cifar10.npz and the like.")
 @click.option("--only", multiple=True, help="Pattern of names of runs, e.g. 'ce_seed-1'; repeatable.")
@@ -29,11 +29,11 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
     plremix sweep data/grids/cifar10.yaml --scheduler tcp://head:8786 --out /shared/runs/cifar10
     """
     runs = grid.load(path)
+    chosen = grid.choose(runs, only)
     out = out or ROOT / "runs" / runs.name
     from ..sweeps import run_all
 
     if dry_run or status:
-        chosen = run_all.choose(runs, only)
         click.echo(run_all.progress(chosen, out))
         if dry_run:
             click.echo(run_all.forecast(chosen, out, jobs))

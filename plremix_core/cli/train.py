@@ -18,6 +18,7 @@ from ..presets import PROFILES, for_folder, preset
 from . import (
     FOLDER,
     PLACE,
+    TARGET,
     read_value,
     refuse,
     require_outside,
@@ -90,14 +91,13 @@ def configure(images: Path | None, settings: dict[str, object], **options: objec
     elif dataset.endswith(".npz"):
         refuse(["folder"], f"--dataset {dataset}", "without another place of the data", "Leave it out.")
         arrays = catalogue.read_npz(Path(dataset))
-        known = 0, len(arrays["train_images"]), 0
+        known = 0, len(arrays["train_images"]), [*arrays["train_images"].shape, 0][1]
         config = for_folder(catalogue.count_classes(arrays), **options, **settings)
     else:
         require(dataset != "folder", "dataset", "a known set, or an .npz", dataset, "Your own images: --images FOLDER.")
         config = preset(**({"dataset": dataset} | settings), **options)
         known = catalogue.SOURCES[dataset].known
-        idle = ["rate"] * (config.noise not in RATED)
-        refuse(idle, f"--noise {config.noise}", "without a rate", "Leave it out.")
+    refuse(["rate"] * (config.noise not in RATED), f"--noise {config.noise}", "without a rate", "Leave it out.")
     catalogue.require_fits(config, *known)
     return config
 
@@ -121,7 +121,7 @@ def summarise(part: object, history: object) -> None:
 @click.option("--released", is_flag=True, help="Switch on the bugs of the authors' release (lesson 10).")
 @click.option("--data", "folder", type=PLACE, help="Folder of cifar10.npz and the like.")
 @click.option("--images", type=PLACE, help="Your class folders, or train/, val/, test/ of them.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="For checkpoints, history.csv, log.txt.")
+@click.option("--out", type=TARGET, help="For checkpoints, history.csv, log.txt.")
 @click.option("--resume", type=FOLDER, help="Folder of a run to go on with.")
 def train(profile, released, folder, images, out, resume, **fields) -> None:
     """Train one method on one data set; every field of Config is an option.
@@ -140,6 +140,8 @@ def train(profile, released, folder, images, out, resume, **fields) -> None:
         others = [name for name in ("profile", "released", "out", *fields) if name != "device"]
         refuse(others, "--resume", "--data, --images or --device", "A run keeps its settings.")
         require_run(resume, "resume")
+        moved = (images or folder) and not (images or folder).exists()
+        require(not moved, "--images or --data", "a place that exists", str(images or folder), "Check the path.")
     else:
         config = configure(images, settings, profile=profile, released=released)
         source = catalogue.SOURCES.get(config.dataset)

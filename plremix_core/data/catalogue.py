@@ -63,6 +63,9 @@ def require_fits(settings: object, classes: int, size: int, side: int) -> None:
     require(not size or holdout < size, "holdout", f"below the {size} training images", holdout, "Lower it.")
     wanted = settings.train_size + holdout
     require(not size or wanted <= size, "train_size", f"at most {size} with holdout", wanted, "Lower it.")
+    having = [name for name, known in SOURCES.items() if settings.noise in {*known.human, *known.asymmetric}]
+    rule = f"sym or none unless the data set is one of {', '.join(having)}"
+    require(not having or settings.dataset in having, "noise", rule, settings.noise, "Use sym.")
     require(not (side and own_side), "image_size", "0 on images of one size", own_side, "Leave it out.")
     side = own_side or side
     room = side + 2 * settings.pad

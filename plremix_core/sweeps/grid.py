@@ -1,5 +1,6 @@
 """Grids: a small YAML file of lists, expanded to runs whose settings are all checked before anything starts."""
 
+import fnmatch
 import itertools
 import json
 import re
@@ -68,6 +69,14 @@ def load(path: Path) -> Grid:
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
     return Grid(path.stem, runs, reference, predictions)
+
+
+def choose(grid: Grid, only: tuple[str, ...]) -> list[GridRun]:
+    """Runs whose name fits one of the patterns; all if there are none."""
+    fits = {one.name: [pattern for pattern in only if fnmatch.fnmatch(one.name, f"*{pattern}*")] for one in grid.runs}
+    idle = sorted({*only}.difference(*fits.values()))
+    require(not idle, "only", "a pattern of at least one run's name", idle, "See them with --dry-run.")
+    return [one for one in grid.runs if fits[one.name] or not only]
 
 
 def expand(plan: dict) -> list[GridRun]:

@@ -1,7 +1,6 @@
 """Many runs: those of a grid on the workers of a dask cluster, one a worker; all state is in the runs' folders."""
 
 import contextlib
-import fnmatch
 import itertools
 import logging
 import os
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 from ..engine.checks import require
 from ..engine.files import read_json, write_json
 from . import run_one
-from .grid import Grid, GridRun
+from .grid import Grid, GridRun, choose
 
 POLL = 2.0  # seconds between two looks at the progress
 PATIENCE = 15  # seconds to wait for a scheduler
@@ -68,13 +67,6 @@ def earlier(grid: Grid, folder: Path) -> list[str]:
     old, now = read_json(folder / "grid.json"), {one.name for one in grid.runs}
     names = [name for key in ("cells", "earlier") for name in old.get(key, []) if name not in now]
     return [name for name in names if run_one.epoch(folder / name) or (folder / name / "result.json").exists()]
-
-
-def choose(grid: Grid, only: tuple[str, ...]) -> list[GridRun]:
-    """Runs whose name fits one of the patterns; all if there are none."""
-    chosen = [one for one in grid.runs if not only or any(fnmatch.fnmatch(one.name, f"*{p}*") for p in only)]
-    require(len(chosen) > 0, "only", "a pattern of at least one run's name", only, "See them with --dry-run.")
-    return chosen
 
 
 def status(chosen: list[GridRun], folder: Path) -> dict[str, str]:
