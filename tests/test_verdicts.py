@@ -85,6 +85,8 @@ def test_two_seeds_have_a_range_and_no_interval(tmp_path):
     (row,) = verdicts(**claims(tmp_path, "s")).to_dict("records")
     assert np.isnan([row["low"], row["high"], row["detectable"]]).all() and row["verdict"] == "undecided"
     assert "Undecided: s worse (n = 2: +2.0 to +3.0, peak +12.5)." in judged(tmp_path, "s")[1]
+    write(tmp_path, "t", {"worse": UP[:1]})
+    assert "Undecided: t worse (n = 1: +2.0, peak +12.0)." in judged(tmp_path, "t")[1]
 
 
 def test_missing_runs_leave_their_seeds_out(tmp_path):

@@ -115,7 +115,8 @@ def _tell(rows: pd.DataFrame) -> str:
         told = []
         for row in rows[rows["verdict"] == verdict].to_dict("records"):
             size = f" {show(row['mean'])} ± {show(row['detectable'])[1:]}" if row["seeds"] >= ENOUGH else ""
-            spread = "" if size else f": {show(min(row['each']))} to {show(max(row['each']))}" if row["seeds"] else ""
+            ends = dict.fromkeys(show(end(row["each"])) for end in (min, max) if row["seeds"])  # one of one seed
+            spread = "" if size else f": {' to '.join(ends)}"
             words = f"n = {row['seeds']}{spread}" + (f", peak {show(row['peak'])}" if points else "")
             told.append(f"{row['study']} {row['noise']}".strip() + size + (f" ({words})" if row["seeds"] else ""))
         head = {"not recorded": "Studies not recorded yet", "not run": "Not run"}.get(verdict, verdict.capitalize())
