@@ -66,7 +66,7 @@ def test_train_writes_a_run_that_resume_recognises_as_finished(tmp_path):
         (["train", "--blocks", "two"], "blocks must be of type int, got 'two'"),
         (["train", "--threshold", "1.5"], "threshold must be in (0, 1), got 1.5. It is a fraction, not a percentage."),
         (["train", "--dataset", "mnist"], "dataset must be one of"),
-        (["lessons", "--only", "77"], "notebooks must be at least one"),
+        (["lessons", "--only", "77"], "only must be one of 00, 01"),
     ],
 )
 def test_mistakes_are_one_line_with_a_remedy(monkeypatch, arguments, message):
