@@ -270,8 +270,8 @@ def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tm
     done = papermill(str(source), str(out), *parameters)
     assert done.returncode == 0, done.stderr[-2000:]
     assert runner.judge(read(out), runner.inspect(source, {})) == ""
-    injected = next(c for c in read(out).cells if "injected-parameters" in injected.tags_of(c))
-    assert f'dataset = "{dataset}"' in injected.source and "rate = 0.5" in injected.source
+    cell = next(c for c in read(out).cells if "injected-parameters" in injected.tags_of(c))
+    assert f'dataset = "{dataset}"' in cell.source and "rate = 0.5" in cell.source
 
 
 @pytest.mark.slow
