@@ -42,7 +42,7 @@ def lessons(only, out, jobs, timeout, control, parameters, rendered) -> None:
         require_known(number, list(known), "only")
     paths = [path for number, path in known.items() if not only or number in only]
     values = injected.as_declared(paths, once(parameters, "p")) | ({"control": control} if control else {})
-    injected.accept(paths, values)
+    injected.accept(paths, values)  # before what takes seconds to import
     from ..lessons import render, runner
 
     results = runner.run_lessons(paths, out, values, timeout, jobs)

@@ -50,7 +50,7 @@ def sweep(path, out, jobs, dry_run, status, only, **options) -> None:
 @click.option("--open", "open_", is_flag=True, help="Open the page in a browser.")
 def report(folder, record, open_) -> None:
     """Write FOLDER/report.html: what a sweep came to, in tables and curves."""
-    results.read_listing(folder)
+    results.read_listing(folder)  # a wrong folder is refused before what takes seconds to import
     from ..sweeps.report import write
 
     page = write(folder)
