@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/installed
 TESTED := $(VENV)/installed-test
 COMPARED := $(VENV)/installed-compare
 DATA ?= data/cache
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 RECORD ?= runs/selftest.json
 
 .PHONY: lessons test check nightly claims selftest gpu-check lab render clean bench

@@ -8,6 +8,7 @@ import pytest
 from plremix_core.lessons import injected, runner
 
 TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
+OTHER = dict(dataset="fashion_mnist", rate=0.5, settings=json.dumps(TINY))
 
 
 def paths(*numbers):
@@ -15,13 +16,14 @@ def paths(*numbers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("chosen", "parameters"), [(("00", "03"), {}), (("05",), {"settings": json.dumps(TINY)})], ids=["00 and 03", "05"]
-)
+@pytest.mark.parametrize(("chosen", "parameters"), [(("00", "03"), {}), (("05",), OTHER)], ids=["00 and 03", "05"])
 def test_a_few_lessons_run_in_processes_of_their_own(tmp_path, chosen, parameters):
     results = runner.run_lessons(paths(*chosen), tmp_path, parameters)
     assert [(result.status, result.reason) for result in results] == [("ok", "")] * len(chosen)
     assert all(result.held <= result.declared > 0 for result in results)
+    cells = runner.read(tmp_path / f"{results[-1].notebook}.ipynb").cells
+    given = "".join(cell.source for cell in cells if "injected-parameters" in injected.tags_of(cell))
+    assert all(f"{name} = {json.dumps(value)}" in given for name, value in parameters.items())
     assert len(json.loads((tmp_path / "result.json").read_text())) == len(chosen)
     pages = re.findall(r'href="([^"]+)"', (tmp_path / "index.html").read_text())
     assert len(pages) >= len(chosen) and all((tmp_path / name).exists() for name in pages)

@@ -36,6 +36,15 @@ def test_help_shows_examples_and_every_command_has_its_own():
     assert invoke("trian").exit_code == 2
 
 
+@pytest.mark.parametrize(("before", "after"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_waiting_threads_of_a_command_and_of_its_notebooks_leave_the_processor_to_others(monkeypatch, before, after):
+    monkeypatch.setattr("os.environ", before)
+    monkeypatch.setattr("sys.argv", ["plremix", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        run()
+    assert before["OMP_WAIT_POLICY"] == after
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_load_no_heavy_module(option):
     heavy = "{'torch', 'sklearn', 'pandas', 'IPython', 'distributed', 'matplotlib'}"

@@ -260,7 +260,7 @@ def papermill(*arguments):
 TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in the default tier: notebook 05 by the runner, notebook 08 by the plain command
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tmp_path, dataset):
     if dataset == "cifar10" and not (lesson.ROOT / "data" / "cifar10.npz").exists():

@@ -2,12 +2,7 @@
 
 import dataclasses
 import logging
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -314,45 +309,6 @@ def test_a_new_run_in_the_folder_of_a_longer_one_does_not_lose_its_own_checkpoin
     except ValueError:
         return  # refusing the folder is right too
     assert Trainer.resume(tmp_path, tiny.bars()).config.seed == 9
-
-
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import test_trainer as t
-folder, images = Path(sys.argv[1]), t.tiny.bars()
-fresh = not any(folder.glob("*.pt"))
-trainer = t.Trainer(t.tiny.settings(epochs=8), images, folder) if fresh else t.Trainer.resume(folder, images)
-trainer.fit(progress=False)
-(folder / "bits.txt").write_text(t.tiny.checksum(trainer))
-"""
-
-
-@pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_with_the_bits_of_a_straight_run(tmp_path):
-    expected = tiny.checksum(tiny.trained(tiny.settings(epochs=8), tiny.bars())[0])
-    command = [sys.executable, "-c", SCRIPT.format(tests=os.path.dirname(__file__)), str(tmp_path)]
-    rng, kills = random.Random(0), 0
-    for _ in range(4):
-        seen = set(tmp_path.glob("*.pt"))
-        process = subprocess.Popen(command, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 300
-        while kills < 2 and process.poll() is None and set(tmp_path.glob("*.pt")) <= seen:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        if kills < 2 and process.poll() is None:
-            time.sleep(rng.uniform(0, 0.2))  # also in the middle of a save
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            checkpoint.load_newest(tmp_path)  # never unreadable
-            continue
-        error = process.communicate(timeout=300)[1].decode()
-        assert process.returncode == 0, error
-        break
-    assert kills >= 1
-    assert (tmp_path / "bits.txt").read_text() == expected
 
 
 # ---------------------------------------------------------------------------------------- small and empty parts
