@@ -8,7 +8,7 @@ for name in (
     "MKL_NUM_THREADS",
 ):  # before torch is imported; inherited by children
     os.environ[name] = "1"
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # for runs of a sweep that take two threads beside other tests
+os.environ["GOMP_SPINCOUNT"] = "1000"  # for runs of a sweep that take two threads beside other tests
 
 import logging  # noqa: E402
 
