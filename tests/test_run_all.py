@@ -188,13 +188,13 @@ def begin(path: Path, out: Path) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
 
 
-def check_stopped(runs: list, out: Path) -> None:
-    """Nothing works on the folder any more, and every run waits."""
+def check_stopped(runs: list, out: Path, state: str) -> None:
+    """Nothing works on the folder any more, and every run is in this state."""
     assert left_running(out) == []
     deadline = time.monotonic() + 20  # the notebook's kernel holds the lock until it has noticed
     while "running" in run_all.status(runs, out).values() and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert set(run_all.status(runs, out).values()) == {"waiting"}
+    assert set(run_all.status(runs, out).values()) == {state}
 
 
 @pytest.mark.slow
@@ -207,7 +207,7 @@ def test_a_sweep_whose_driver_is_killed_leaves_nothing_running_and_goes_on_later
     assert run_one.state(out / runs[1].name, runs[1].fingerprint) == "running"
     driver.kill()
     assert driver.wait(200) == -signal.SIGKILL
-    check_stopped(runs, out)
+    check_stopped(runs, out, "waiting")
     mark.touch()
     assert set(run_all.run(grid.load(path), out, jobs=2).values()) == {"done"}
 
@@ -221,7 +221,7 @@ def test_ctrl_c_leaves_nothing_running_and_a_checkpoint_from_which_the_same_swee
         time.sleep(0.01)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.wait(200) == 130
-    check_stopped([one], out)
+    check_stopped([one], out, "stopped")
     assert 1 <= run_one.epoch(place) < SMALL["epochs"] and not (place / "result.json").exists()
     assert set(run_all.run(grid.load(path), out, jobs=2).values()) == {"done"}
     found = run_one.result(place, one.fingerprint)
