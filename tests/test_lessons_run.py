@@ -4,11 +4,11 @@ import json
 import re
 
 import pytest
+import tiny
 
 from plremix_core.lessons import injected, runner
 
-TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
-OTHER = dict(dataset="fashion_mnist", rate=0.5, settings=json.dumps(TINY))
+OTHER = dict(dataset="fashion_mnist", rate=0.5, settings=json.dumps(tiny.NOTEBOOK))
 
 
 def paths(*numbers):

@@ -17,6 +17,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from PIL import Image
 
 from plremix_core.lessons import injected, lesson, render, runner
@@ -257,16 +258,13 @@ def papermill(*arguments):
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-TINY = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
-
-
 @pytest.mark.long  # in the default tier: notebook 05 by the runner, notebook 08 by the plain command
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tmp_path, dataset):
     if dataset == "cifar10" and not (lesson.ROOT / "data" / "cifar10.npz").exists():
         pytest.skip("data/cifar10.npz is not here")
     source, out = next(path for path in NOTEBOOKS if path.stem.startswith("05")), tmp_path / "out.ipynb"
-    parameters = ["-p", "dataset", dataset, "-p", "rate", "0.5", "-p", "settings", json.dumps(TINY)]
+    parameters = ["-p", "dataset", dataset, "-p", "rate", "0.5", "-p", "settings", json.dumps(tiny.NOTEBOOK)]
     done = papermill(str(source), str(out), *parameters)
     assert done.returncode == 0, done.stderr[-2000:]
     assert runner.judge(read(out), runner.inspect(source, {})) == ""
@@ -283,10 +281,10 @@ def test_notebook_08_takes_a_folder_or_arrays_of_ones_own_and_skips_what_nobody_
         (photos / f"class {label}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(photos / f"class {label}" / f"{number}.png")
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=labels)
-    tiny = TINY | dict(train_size=0, image_size=12, epochs=2)
+    few = tiny.NOTEBOOK | dict(train_size=0, image_size=12, epochs=2)
     own = {"images_folder": photos, "arrays": tmp_path / "mine.npz"}[kind]
     source, out = next(path for path in NOTEBOOKS if path.stem.startswith("08")), tmp_path / "out.ipynb"
-    more = ["-p", "csv", str(tmp_path / "mine.csv"), "-p", "settings", json.dumps(tiny)]
+    more = ["-p", "csv", str(tmp_path / "mine.csv"), "-p", "settings", json.dumps(few)]
     done = papermill(str(source), str(out), "-p", kind, str(own), *more)
     assert done.returncode == 0, done.stderr[-2000:]
     assert runner.judge(read(out), runner.inspect(source, {})) == ""

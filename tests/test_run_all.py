@@ -95,7 +95,12 @@ def histories(folder: Path, runs: list) -> pd.DataFrame:
 
 def start(command: list[str], log: Path) -> subprocess.Popen:
     with open(log, "w") as out:
-        return subprocess.Popen([sys.executable, "-m", *command], stdout=out, stderr=out)
+        options = dict(start_new_session=True, preexec_fn=HEARD)  # so that a Ctrl-C reaches all of it and nothing else
+        return subprocess.Popen([sys.executable, "-m", *command], stdout=out, stderr=out, **options)
+
+
+def start_sweep(path: Path, out: Path, *options: str) -> subprocess.Popen:
+    return start(["plremix_core", "sweep", str(path), "--out", str(out), *options], out.with_suffix(".log"))
 
 
 def kill_a_worker_in_the_middle(folder: Path) -> int:
@@ -133,12 +138,10 @@ def test_twelve_runs_come_out_alike_here_and_on_a_cluster_whose_worker_is_killed
     processes = [start(scheduler, tmp_path / "scheduler.log")]
     processes += [start(worker, tmp_path / f"worker{i}.log") for i in (1, 2)]
     try:
-        driver = start(
-            ["plremix_core", "sweep", str(path), "--out", str(there), "--scheduler", address], tmp_path / "driver.log"
-        )
+        driver = start_sweep(path, there, "--scheduler", address)
         killed = kill_a_worker_in_the_middle(there)
         assert killed in [process.pid for process in processes]
-        assert driver.wait(600) == 0, (tmp_path / "driver.log").read_text()
+        assert driver.wait(600) == 0, there.with_suffix(".log").read_text()
     finally:
         for process in processes:
             process.kill()
@@ -182,12 +185,6 @@ def test_a_run_that_fails_keeps_its_reason_and_log_and_the_others_go_on(tmp_path
     assert run_one.failure(Path(out) / by_way["until"].name) is None
 
 
-def begin(path: Path, out: Path) -> subprocess.Popen:
-    """A sweep that two runs at a time would share, so that each has one thread; in a session of its own."""
-    command = [sys.executable, "-m", "plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "2"]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=HEARD)
-
-
 def check_stopped(runs: list, out: Path, state: str) -> None:
     """Nothing works on the folder any more, and every run is in this state."""
     assert left_running(out) == []
@@ -201,7 +198,7 @@ def check_stopped(runs: list, out: Path, state: str) -> None:
 def test_a_sweep_whose_driver_is_killed_leaves_nothing_running_and_goes_on_later(tmp_path):
     mark, out = tmp_path / "mark", tmp_path / "runs"
     path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
-    runs, driver, deadline = grid.load(path).runs, begin(path, out), time.monotonic() + 400
+    runs, driver, deadline = grid.load(path).runs, start_sweep(path, out, "--jobs", "2"), time.monotonic() + 400
     while not (out / runs[1].name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert run_one.state(out / runs[1].name, runs[1].fingerprint) == "running"
@@ -215,7 +212,7 @@ def test_a_sweep_whose_driver_is_killed_leaves_nothing_running_and_goes_on_later
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_running_and_a_checkpoint_from_which_the_same_sweep_goes_on(tmp_path):
     path, out = write(tmp_path, noise=[["sym", 0.5]], method=["plremix"], seed=1), tmp_path / "runs"
-    (one,), driver, deadline = grid.load(path).runs, begin(path, out), time.monotonic() + 600
+    (one,), driver, deadline = grid.load(path).runs, start_sweep(path, out, "--jobs", "2"), time.monotonic() + 600
     place = out / one.name
     while not any(place.glob("epoch-*.pt")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -242,15 +239,14 @@ def test_a_run_whose_folder_is_lost_fails_alone(tmp_path):
     mark, out = tmp_path / "mark", tmp_path / "runs"
     path = stub(tmp_path, seed=[1, 2, 3], settings={"way": "wait", "mark": str(mark)})
     first, second, third = grid.load(path).runs
-    command = ["plremix_core", "sweep", str(path), "--out", str(out), "--jobs", "1"]
-    driver = start(command, tmp_path / "driver.log")
+    driver = start_sweep(path, out, "--jobs", "1")
     deadline = time.monotonic() + 400
     while not (out / first.name / "99_stub.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     shutil.rmtree(out / second.name)
     mark.touch()
     assert driver.wait(600) == 1
-    told = (tmp_path / "driver.log").read_text()
+    told = out.with_suffix(".log").read_text()
     assert f"{second.name}: failed: FileNotFoundError" in told and "scheduler" not in told, told
     assert [run_one.state(out / c.name, c.fingerprint) for c in (first, second, third)] == ["done", "waiting", "done"]
 

@@ -14,6 +14,7 @@ SETTINGS = dict(
     dataset="fashion_mnist", width=4, blocks=(1,), stem_stride=4, batch_size=8, pad=1, flip=False, fill=0, epochs=3,
     warm_up=1, steps_per_epoch=2, kappa=((0, 1),), ramp_epochs=1, lr_drops=(2,), device="cpu",
 )  # fmt: skip
+NOTEBOOK = dict(train_size=400, epochs=3, warm_up=1, steps_per_epoch=3, batch_size=16, lr_drops=[], width=8)
 BARS = ("left", "right", "top", "bottom")
 
 
