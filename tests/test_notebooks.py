@@ -273,7 +273,7 @@ def test_the_plain_papermill_command_runs_notebook_05_on_another_set_and_rate(tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["images_folder", "arrays"])
+@pytest.mark.parametrize("kind", ["images_folder", pytest.param("arrays", marks=pytest.mark.long)])
 def test_notebook_08_takes_a_folder_or_arrays_of_ones_own_and_skips_what_nobody_knows(tmp_path, kind):
     rng, photos = np.random.default_rng(0), tmp_path / "photos"
     images, labels = rng.integers(0, 256, (40, 12, 12, 3)).astype(np.uint8), np.arange(40) % 4

@@ -252,7 +252,14 @@ def tree(tmp_path):
     return tmp_path
 
 
-IDLE = ("sweeps/grid.py", "cli/train.py", "bench/b.py", "engine/run.py", "lessons/runner.py", "../data/claims.csv")
+IDLE = (
+    "__main__.py",
+    "cli/train.py",
+    "sweeps/grid.py",
+    "engine/run.py",
+    "lessons/runner.py",
+    "../data/claims.csv",
+)
 MATTERS = (
     "losses.py",
     "data/noise.py",

@@ -15,7 +15,7 @@ from .injected import NOTEBOOKS, tags_of
 from .runner import Result, read
 
 FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"
-MATTERS = ("*.py", "data/*.py", "data/*.yaml", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # to outputs
+MATTERS = ("[!_]*.py", "data/*.py", "data/*.yaml", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # to outputs
 
 
 def summary(results: list[Result]) -> str:
