@@ -243,7 +243,7 @@ def test_render_refuses_when_a_notebook_failed(tmp_path):
 @pytest.fixture
 def tree(tmp_path):
     """A repository with one file in every place that may matter to outputs."""
-    for name in ("losses.py", "data/noise.py", "analysis/a.py", "plots/p.py", "lessons/lesson.py", *IDLE[:-1]):
+    for name in (*MATTERS[:-1], *IDLE[:-1]):
         (tmp_path / "plremix_core" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "plremix_core" / name).write_text("x = 1\n")
     (tmp_path / "data" / "results").mkdir(parents=True)
@@ -265,6 +265,7 @@ MATTERS = (
     "data/noise.py",
     "analysis/a.py",
     "plots/p.py",
+    "engine/seeds.py",
     "lessons/lesson.py",
     "../data/results/study.csv",
 )

@@ -15,7 +15,15 @@ from .injected import NOTEBOOKS, tags_of
 from .runner import Result, read
 
 FIGURES, README = ROOT / "data" / "figures", ROOT / "README.md"
-MATTERS = ("[!_]*.py", "data/*.py", "data/*.yaml", "analysis/*.py", "plots/*.py", "lessons/lesson.py")  # to outputs
+MATTERS = (  # to outputs
+    "[!_]*.py",
+    "data/*.py",
+    "data/*.yaml",
+    "analysis/*.py",
+    "plots/*.py",
+    "engine/seeds.py",
+    "lessons/lesson.py",
+)
 
 
 def summary(results: list[Result]) -> str:
