@@ -25,7 +25,7 @@ check: $(TESTED)
 	$(BIN)/ruff check .
 	$(PYTEST) -m "not slow and not long"
 
-# everything: also all notebooks, sweeps with killed kernels, all kills, and every control of every claim; hours
+# everything: also all notebooks, alone and in a browser, sweeps with killed kernels, all kills, every control of every claim
 nightly: $(TESTED)
 	$(PYTEST) -m "long or not long"
 	$(BIN)/python tests/control_runs.py
