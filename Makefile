@@ -14,7 +14,7 @@ RECORD ?= runs/selftest.json
 lessons: $(INSTALLED)
 	$(BIN)/plremix lessons
 
-# tiers: check (fast tests), test (all but the long ones), nightly
+# tiers: check (fast tests, without the attempts to damage a training), test (all but the long ones), nightly
 test: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -23,7 +23,7 @@ test: $(TESTED)
 check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(PYTEST) -m "not slow and not long"
+	$(PYTEST) -m "not slow and not long" --ignore tests/reliability
 
 # everything: also all notebooks, alone and in a browser, sweeps with killed kernels, all kills, every control of every claim
 nightly: $(TESTED)

@@ -14,6 +14,8 @@ import logging  # noqa: E402
 
 import pytest  # noqa: E402
 
+import plremix_core.lessons  # noqa: E402, F401  before nbformat
+
 
 @pytest.fixture(autouse=True)
 def log_as_before():

@@ -110,6 +110,7 @@ print("finite:", bool(np.isfinite(history.table["total_1"]).all()))
 """
 
 
+@pytest.mark.slow
 def test_narrow_blocks_and_a_training_with_them_end_well_without_avx_512():
     """torch 2.14.1 corrupts the heap in a strided 1x1 convolution of fewer than 8 channels; see `PreActBlock`."""
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}

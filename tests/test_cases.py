@@ -554,6 +554,7 @@ TRAINS += ["--naive-contrast x", "--noise symm", "--policy x", "--backbone resne
 GRIDS = ["method: [plremixx]", "mehtod: [ce]", "settings: {epochs: x}", "method: [ce, ce]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [f"train {options}" for options in TRAINS]

@@ -141,6 +141,7 @@ HOLD = "import sys; from plremix_core.engine.run import Run\n"
 HOLD += "with Run(sys.argv[1]).hold(): print('held', flush=True); sys.stdin.read()"
 
 
+@pytest.mark.slow
 def test_a_second_training_is_refused_until_the_process_of_the_first_has_ended(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:

@@ -94,6 +94,7 @@ def test_a_claim_in_the_table_alone_or_in_the_code_alone_is_refused(tmp_path, mo
         claims.declared()
 
 
+@pytest.mark.slow
 def test_the_verdicts_of_the_readme_are_those_of_the_records():
     text = (ROOT / "README.md").read_text("utf-8")
     assert claims.readme(text) == text, "run `make claims`"

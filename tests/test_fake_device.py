@@ -135,9 +135,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("crops, peer", "1d"))) for name in CASES]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "plremix")) for name in CASES])
 def test_two_epochs_keep_every_tensor_on_its_device(gpu, monkeypatch, name):
     """Views, order, mask rows, targets, losses, optimizer, evaluation, split and prototypes of both networks."""
     if name != "plremix":  # all 15 operations once are enough

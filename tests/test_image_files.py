@@ -247,6 +247,7 @@ def test_a_broken_file_is_told_by_a_process_in_the_words_of_read_image(few, proc
         list(fetched(few[0], torch.arange(7).split(1)))
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_reading_however_it_ends(few, processes):
     before = set(multiprocessing.active_children())  # of other tests, which may still read
     for _ in range(3):
@@ -282,6 +283,7 @@ def resident():
         return int(file.read().split()[1]) * 4096
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("not __import__('os').path.exists('/proc/self/statm')", reason="reads /proc")
 def test_memory_stays_bounded_for_a_set_bigger_than_the_limit(tmp_path, monkeypatch):
     side, count = 400, 800  # 384 MB of pixels

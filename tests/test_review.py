@@ -191,6 +191,7 @@ def test_predictions_need_the_run_alone(run, photos, tmp_path):
     assert table["probability"].tolist() == pytest.approx([by_file[file] for file in files], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_export_works_without_the_package(run, photos, tmp_path):
     assert invoke("export", run, "--out", tmp_path / "export").exit_code == 0
     about = json.loads((tmp_path / "export" / "classes.json").read_text())

@@ -96,7 +96,7 @@ def test_compiling_leaves_the_names_of_the_weights():
     compiled.load_state_dict(plain.state_dict())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 def test_a_compiled_backbone_computes_the_same():
     plain, compiled = network().train(), network(compile=True).train()

@@ -180,6 +180,7 @@ def test_every_claim_names_recorded_or_planned_studies_their_methods_and_a_noteb
             assert one.get("measure", "last") in MEASURES
 
 
+@pytest.mark.slow
 def test_the_table_agrees_with_the_records():
     found, table = verdicts(), verdict_table()
     assert table["claim"].tolist() == [claim["claim"] for claim in LISTED]

@@ -16,13 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import papermill
 import psutil
 from ipykernel.kernelspec import get_kernel_dict
 from traitlets.config import Config
-
-sys.modules.setdefault("rfc3987_syntax", None)  # saves a second of start-up: the check of addresses is not needed here
-
-import papermill  # noqa: E402
 
 
 def run_process(job: dict, log: Path, timeout: float, environment: dict[str, str], wanted: Callable | None) -> str:
