@@ -23,7 +23,7 @@ test: $(TESTED)
 check: $(TESTED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(PYTEST) -m "not slow and not long" --ignore tests/reliability
+	$(PYTEST) -m "not slow and not long" --ignore tests/reliability --dist worksteal
 
 # everything: also all notebooks, alone and in a browser, sweeps with killed kernels, all kills, every control of every claim
 nightly: $(TESTED)

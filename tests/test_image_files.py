@@ -214,6 +214,7 @@ def processes(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="replaces a function for processes")
 def test_the_next_batches_are_read_while_one_is_used(few, processes, monkeypatch, tmp_path):
     true, notes = image_files.read_image, tmp_path / "read"
@@ -232,6 +233,7 @@ def test_the_next_batches_are_read_while_one_is_used(few, processes, monkeypatch
     assert len(list(notes.iterdir())) == 6
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits_in_the_same_order_and_draw_nothing(few, processes):
     files, images = few
     order = torch.randint(7, (50, 3), generator=torch.Generator().manual_seed(0))
@@ -241,6 +243,7 @@ def test_processes_give_the_same_bits_in_the_same_order_and_draw_nothing(few, pr
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_told_by_a_process_in_the_words_of_read_image(few, processes, tmp_path):
     (tmp_path / "a" / "3.png").write_bytes(b"broken")
     with pytest.raises(ValueError, match="^image must be a readable picture, got .*3.png: .*Replace the file"):

@@ -10,7 +10,6 @@ import re
 import statistics
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import control_runs
 import nbformat
@@ -217,32 +216,6 @@ def test_all_lessons_run_and_every_declared_claim_holds(tmp_path):
     assert len(json.loads((tmp_path / "lessons" / "result.json").read_text())) == len(results)
     for name in re.findall(r'href="([^"]+)"', (tmp_path / "lessons" / "index.html").read_text()):
         assert (tmp_path / "lessons" / name).exists()
-
-
-LIVE = {
-    "00": "coin",
-    "01": "coin",
-    "02": "never_flat",
-    "03": "all_negatives",
-    "04": "coin",
-    "06": "all_negatives",
-    "07": "all_negatives",
-}
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1500)
-def test_breaking_the_mechanism_breaks_the_claims_that_rest_on_it(tmp_path):
-    chosen = LIVE.items()  # the cheap ones; all: make nightly
-
-    def broken_claims(number, control):
-        path = next(path for path in NOTEBOOKS if path.stem.startswith(number))
-        return control_runs.run(path, control, tmp_path)
-
-    with ThreadPoolExecutor(2) as pool:
-        for result, rows in pool.map(lambda pair: broken_claims(*pair), chosen):
-            assert result.reason == ""
-            assert rows and all(row["failed"] for row in rows), rows
 
 
 def test_a_shortened_notebook_ends_with_the_last_claim_that_rests_on_the_control():
