@@ -40,7 +40,7 @@ def claims(folder, *studies, measure="last", higher="b", lower="a", beside=()):
 
 def judged(folder, *studies, **options):
     (row,) = verdict_table(**claims(folder, *studies, **options)).to_dict("records")
-    assert list(row) == ["claim", "evidence", "verdict", "notebook"] and row["notebook"] == "02"
+    assert list(row) == ["claim", "evidence", "verdict", "notebook", "votes"] and row["notebook"] == "02"
     return row["verdict"], row["evidence"]
 
 

@@ -53,28 +53,29 @@ def verdicts(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims
 
 
 def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, claims: Path = CLAIMS) -> pd.DataFrame:
-    """Sum up `verdicts` by `RULE`, a row a claim: `claim`, `evidence` in words, `verdict`, `notebook` (its number)."""
+    """Sum up `verdicts` by `RULE`, a row a claim.
+
+    `claim`, `evidence` in words, `verdict`, `notebook` (its number), `votes`: support / contradict / undecided.
+    """
     rows = []
     for claim, found in verdicts(results, change, claims).groupby("claim", sort=False):
         counted, beside = found[found["counts"]], found[~found["counts"] & (found["seeds"] > 0)]
-        enough = counted[counted["seeds"] >= ENOUGH]["verdict"]
-        share = enough.value_counts(normalize=True).reindex(["supported", "contradicted"], fill_value=0.0)
+        votes = counted[counted["seeds"] >= ENOUGH]["verdict"].value_counts()
+        votes = votes.reindex(["supported", "contradicted", "undecided"], fill_value=0)
+        share = (votes / max(votes.sum(), 1))[:2]
         verdict = share.idxmax() if share.max() > 0.5 and share.min() == 0 else "undecided at this size"
         others = beside[beside["measure"] != found["measure"].iloc[0]].groupby("measure", sort=False)
         evidence = "\n\nBeside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
-        rows.append(dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0]))
+        about = dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0])
+        rows.append(about | {"votes": " / ".join(map(str, votes))})
     return pd.DataFrame(rows)
 
 
 def in_markdown(results: Path = RESULTS, change: Change = pd.DataFrame.copy) -> str:
     """The verdicts as a short table in Markdown: claim, how many comparisons say what, verdict, lesson."""
-    every = verdicts(results, change).query("counts and seeds >= @ENOUGH")
-    lines = ["| claim | comparisons: support / contradict / undecided | verdict | lesson |", "|---|---|---|---|"]
-    for row in verdict_table(results, change).to_dict("records"):
-        votes = every[every["claim"] == row["claim"]]["verdict"].value_counts()
-        counts = " / ".join(str(votes.get(word, 0)) for word in ("supported", "contradicted", "undecided"))
-        lines.append(f"| {row['claim']} | {counts} | **{row['verdict']}** | {row['notebook']} |")
-    return "\n".join(lines)
+    head = ["| claim | comparisons: support / contradict / undecided | verdict | lesson |", "|---|---|---|---|"]
+    rows = verdict_table(results, change).to_dict("records")
+    return "\n".join([*head, *("| {claim} | {votes} | **{verdict}** | {notebook} |".format(**row) for row in rows)])
 
 
 def _read(study: str, results: Path) -> pd.DataFrame:
@@ -89,8 +90,10 @@ def _read(study: str, results: Path) -> pd.DataFrame:
 
 def _measure(history: pd.DataFrame, measure: str) -> float:
     """A measure at the end of a training (`first_auc`: at its first split); NaN if the training has none."""
-    columns = ["auc_1", "auc_2"] if "auc" in measure else [measure]
-    values = history.reindex(columns=columns).mean(axis=1).dropna()
+    columns = history.columns.intersection(["auc_1", "auc_2"] if "auc" in measure else [measure])
+    if columns.empty:
+        return np.nan
+    values = history[columns].mean(axis=1).dropna()
     return (values.head(1) if measure == "first_auc" else values.tail(LAST if measure == "auc" else 1)).mean()
 
 
