@@ -16,7 +16,6 @@ from ..engine.history import History
 from ..engine.run import Run
 from ..lessons import runner
 from ..lessons.lesson import FINISH_MIME
-from ..trainer import Trainer
 from .grid import LEFT_OUT, NOTEBOOKS, GridRun
 
 TAIL = 20  # lines of the log kept with a failure
@@ -141,6 +140,8 @@ def _finish(folder: Path, described: dict, ran: runner.Result) -> None:
 
 def _figures(folder: Path, described: dict) -> dict:
     """What a training came to, by its newest checkpoint and its history, if they are what was asked for."""
+    from ..trainer import Trainer  # takes seconds, which no sweep should wait for
+
     state, path = Run(folder).load(Trainer.STATE), folder / "history.csv"
     expected, found = described["fingerprint"], from_dict(state["config"]).fingerprint()
     require(found == expected, "fingerprint", expected, found, "The notebook changed settings.")

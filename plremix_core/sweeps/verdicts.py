@@ -60,14 +60,13 @@ def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, c
     rows = []
     for claim, found in verdicts(results, change, claims).groupby("claim", sort=False):
         counted, beside = found[found["counts"]], found[~found["counts"] & (found["seeds"] > 0)]
-        votes = counted[counted["seeds"] >= ENOUGH]["verdict"].value_counts()
-        votes = votes.reindex(["supported", "contradicted", "undecided"], fill_value=0)
-        share = (votes / max(votes.sum(), 1))[:2]
-        verdict = share.idxmax() if share.max() > 0.5 and share.min() == 0 else "undecided at this size"
+        votes = counted.query("seeds >= @ENOUGH")["verdict"].value_counts().reindex(VERDICTS.values(), fill_value=0)
+        decided = 2 * votes[:2].max() > votes.sum() and votes[:2].min() == 0
+        verdict = votes.idxmax() if decided else "undecided at this size"
         others = beside[beside["measure"] != found["measure"].iloc[0]].groupby("measure", sort=False)
         evidence = "\n\nBeside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
-        about = dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0])
-        rows.append(about | {"votes": " / ".join(map(str, votes))})
+        votes, notebook = " / ".join(map(str, votes)), found["notebook"].iloc[0]
+        rows.append(dict(claim=claim, evidence=evidence, verdict=verdict, notebook=notebook, votes=votes))
     return pd.DataFrame(rows)
 
 
