@@ -25,6 +25,9 @@ QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 QUIET += "--disable-component-update --disable-sync".split()
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 SLIDERS, SHORTEST = (next(name for name in NAMES if name.startswith(number)) for number in ("01", "09"))
+DAMAGED = (
+    "warning: checkpoint epoch-0004.pt is damaged (not as its .sha256 says); trying the one before"  # by lesson 10
+)
 MINUTES = 9 * 60_000  # milliseconds that a notebook may take on a busy machine
 
 pytestmark = [
@@ -100,8 +103,13 @@ def run_all(page, lab, name):
 
 
 def check_outputs(page, name):
-    assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    errors, warnings = (
+        page.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']").all_inner_texts()
+        for kind in ("error", "stderr")
+    )
+    assert errors == []
+    told = [re.sub(r"/\S+/", "", text).strip() for text in warnings]
+    assert told == [DAMAGED] * name.startswith("10"), warnings
     held, of = re.search(r"(\d+) of (\d+) claims hold", page.locator(".jp-Notebook").inner_text()).groups()
     assert held == of and int(of) > 0
     pictures = page.locator(".jp-OutputArea-output img")

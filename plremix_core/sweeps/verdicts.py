@@ -65,8 +65,8 @@ def verdict_table(results: Path = RESULTS, change: Change = pd.DataFrame.copy, c
         verdict = votes.idxmax() if decided else "undecided at this size"
         others = beside[beside["measure"] != found["measure"].iloc[0]].groupby("measure", sort=False)
         evidence = "\n\nBeside it: ".join([_tell(counted), *(_tell(part) for _, part in others)])
-        votes, notebook = " / ".join(map(str, votes)), found["notebook"].iloc[0]
-        rows.append(dict(claim=claim, evidence=evidence, verdict=verdict, notebook=notebook, votes=votes))
+        about = dict(claim=claim, evidence=evidence, verdict=verdict, notebook=found["notebook"].iloc[0])
+        rows.append(about | {"votes": " / ".join(map(str, votes))})
     return pd.DataFrame(rows)
 
 
